@@ -1,0 +1,319 @@
+"""What can go wrong, as facts: status, kind, whose fault it is, and whether another may try.
+
+Two trees, so that blame is never mixed up:
+
+- :class:`AuraError` is what a client is told (OpenAI's error object, any status).
+- :class:`Failure` is what an upstream did. It never reaches a client as it is: :meth:`Failure.to_client` words it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+MAX_MESSAGE = 500
+# What looks like a key, a bearer token or an address never leaves in a provider's own words.
+_SECRETS = re.compile(
+    r"(?i)(bearer\s+\S+|\b(?:sk|pk|rk|org|proj|key|gsk|xai)[-_][\w*.-]{4,}|https?://[^\s\"'<>)]+|\b[\w-]*\*{3,}[\w-]*)"
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def scrub(text: str) -> str:
+    """Shorten a provider's text and take keys, addresses and control characters out of it."""
+    return _SECRETS.sub("***", _CONTROL.sub(" ", text[: 4 * MAX_MESSAGE]))[:MAX_MESSAGE]
+
+
+class AuraError(Exception):
+    """An answer to a client that is an error.
+
+    Args:
+        message: one sentence that says what the reader can do; never a key, a URL or a prompt.
+        param: the path of the field that is wrong (``messages[0].role``).
+        retry_after: whole seconds, where waiting helps.
+        should_retry: what ``x-should-retry`` says; None leaves it to the status.
+    """
+
+    status = 500
+    type = "server_error"
+    code: str | None = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        status: int | None = None,
+        type: str | None = None,  # noqa: A002  (OpenAI's own name for it)
+        retry_after: float | None = None,
+        should_retry: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.status = status or self.status
+        self.type = type or self.type
+        self.code = code or self.code
+        self.retry_after = retry_after
+        self._should_retry = should_retry
+        self.details: dict[str, object] | None = None
+
+    @property
+    def should_retry(self) -> bool:
+        """Whether the same call may succeed later."""
+        if self._should_retry is not None:
+            return self._should_retry
+        return self.status in (408, 409, 429) or self.status >= 500
+
+    def body(self) -> dict[str, dict[str, object]]:
+        """OpenAI's error object."""
+        error: dict[str, object] = {
+            "message": self.message,
+            "type": self.type,
+            "param": self.param,
+            "code": self.code,
+        }
+        return {"error": {**error, **(self.details or {})}}
+
+
+class BadRequest(AuraError):
+    """The client sent something that cannot be served."""
+
+    status, type, code = 400, "invalid_request_error", "invalid_request"
+
+
+class Unauthorized(AuraError):
+    """The key is missing or unknown."""
+
+    status, type, code = 401, "invalid_request_error", "invalid_api_key"
+
+
+class Forbidden(AuraError):
+    """The key is known but may not do this."""
+
+    status, type, code = 403, "invalid_request_error", "insufficient_permissions"
+
+
+class NotFound(AuraError):
+    """No such path or model."""
+
+    status, type, code = 404, "invalid_request_error", "not_found"
+
+
+class MethodNotAllowed(AuraError):
+    """The path exists, the method does not."""
+
+    status, type, code = 405, "invalid_request_error", "method_not_allowed"
+
+
+class RequestTimeout(AuraError):
+    """The client was too slow to send its request."""
+
+    status, type, code = 408, "invalid_request_error", "request_timeout"
+
+
+class TooLarge(AuraError):
+    """The body is over the limit."""
+
+    status, type, code = 413, "invalid_request_error", "request_too_large"
+
+
+class UnsupportedMediaType(AuraError):
+    """The body is not JSON, or is compressed."""
+
+    status, type, code = 415, "invalid_request_error", "unsupported_media_type"
+
+
+class Overloaded(AuraError):
+    """Aura itself can take no more now."""
+
+    status, type, code = 503, "server_error", "overloaded"
+
+
+class UpstreamError(AuraError):
+    """No provider could answer."""
+
+    status, type, code = 502, "upstream_error", "provider_unavailable"
+
+
+class Reason(StrEnum):
+    """Why an attempt failed: the label of ``aura_provider_failures_total``."""
+
+    STALE = "stale_connection"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    SERVER_ERROR = "server_error"
+    UNAVAILABLE = "unavailable"
+    RATE_LIMITED = "rate_limited"
+    QUOTA = "quota"
+    AUTH = "auth"
+    INVALID_REQUEST = "invalid_request"
+    CONTEXT_LENGTH = "context_length"
+    CONTENT_POLICY = "content_policy"
+    MODEL_NOT_FOUND = "model_not_found"
+    BAD_RESPONSE = "bad_response"
+    INTERRUPTED = "interrupted"
+
+
+class Same(StrEnum):
+    """Whether the same target is asked again."""
+
+    NEVER = "never"
+    FREE = "free"  # at once, on a fresh connection, not counted
+    ONCE = "once"  # once, if pinned or alone, at once
+    ONCE_AFTER_JITTER = "once after jitter"  # once, if pinned or alone, after 50-500 ms
+    BACKOFF = "backoff"  # if alone, with growing jittered waits
+    AFTER_WAIT = (
+        "after wait"  # once, if pinned or alone, after the provider's Retry-After (up to 3 s), else backoff if alone
+    )
+
+
+class Circuit(StrEnum):
+    """What a failure means for the target's circuit."""
+
+    NEUTRAL = "neutral"
+    FAILURE = "failure"
+    THROTTLED = "throttled"
+    OPEN = "open"  # for 60 s at once
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What follows from a reason: a row of the table of attempts."""
+
+    same: Same
+    next: bool
+    circuit: Circuit
+    status: int  # 0: the provider's own status
+    code: str
+    message: str
+
+
+RULES: dict[Reason, Rule] = {
+    Reason.STALE: Rule(
+        Same.FREE, True, Circuit.NEUTRAL, 502, "provider_unreachable", "The provider could not be reached."
+    ),
+    Reason.UNREACHABLE: Rule(
+        Same.ONCE, True, Circuit.FAILURE, 502, "provider_unreachable", "The provider could not be reached."
+    ),
+    Reason.TIMEOUT: Rule(
+        Same.NEVER, True, Circuit.FAILURE, 504, "upstream_timeout", "The provider did not answer in time."
+    ),
+    Reason.SERVER_ERROR: Rule(
+        Same.ONCE_AFTER_JITTER, True, Circuit.FAILURE, 503, "provider_unavailable", "The provider failed to answer."
+    ),
+    Reason.UNAVAILABLE: Rule(
+        Same.BACKOFF, True, Circuit.FAILURE, 503, "provider_unavailable", "The provider is unavailable or overloaded."
+    ),
+    Reason.RATE_LIMITED: Rule(
+        Same.AFTER_WAIT, True, Circuit.THROTTLED, 429, "rate_limit_exceeded", "The provider's rate limit is reached."
+    ),
+    Reason.QUOTA: Rule(
+        Same.NEVER, True, Circuit.OPEN, 503, "provider_quota_exceeded", "The provider's quota or credit is used up."
+    ),
+    Reason.AUTH: Rule(
+        Same.NEVER, True, Circuit.OPEN, 502, "provider_auth_failed", "The provider refused the gateway's credentials."
+    ),
+    Reason.INVALID_REQUEST: Rule(
+        Same.NEVER, False, Circuit.NEUTRAL, 0, "invalid_request", "The provider refused the request."
+    ),
+    Reason.CONTEXT_LENGTH: Rule(
+        Same.NEVER, True, Circuit.NEUTRAL, 400, "context_length_exceeded", "The conversation is too long for the model."
+    ),
+    Reason.CONTENT_POLICY: Rule(
+        Same.NEVER, False, Circuit.NEUTRAL, 400, "content_policy_violation", "The provider's content policy refused it."
+    ),
+    Reason.MODEL_NOT_FOUND: Rule(
+        Same.NEVER, True, Circuit.NEUTRAL, 502, "provider_model_not_found", "The provider does not know the model."
+    ),
+    Reason.BAD_RESPONSE: Rule(
+        Same.NEVER, True, Circuit.FAILURE, 502, "bad_upstream_response", "The provider's answer could not be read."
+    ),
+    Reason.INTERRUPTED: Rule(
+        Same.NEVER, True, Circuit.FAILURE, 502, "stream_interrupted", "The provider's answer broke off."
+    ),
+}
+# Reasons whose cause is in the request: the provider's own words help the client.
+_CLIENTS_FAULT = {Reason.INVALID_REQUEST, Reason.CONTEXT_LENGTH, Reason.CONTENT_POLICY}
+
+
+def reason_for_status(status: int) -> Reason:
+    """The reason that a status alone tells; what the body says may be more exact."""
+    if status in (401, 403):
+        return Reason.AUTH
+    if status == 500:
+        return Reason.SERVER_ERROR
+    known = {402: Reason.QUOTA, 404: Reason.MODEL_NOT_FOUND, 408: Reason.TIMEOUT, 429: Reason.RATE_LIMITED}
+    if status in known:
+        return known[status]
+    if 400 <= status < 500:
+        return Reason.INVALID_REQUEST
+    return Reason.UNAVAILABLE if status > 500 else Reason.BAD_RESPONSE
+
+
+class Failure(Exception):
+    """What an upstream did instead of answering.
+
+    Args:
+        reason: the row of the table.
+        message: the provider's own words, scrubbed here; empty if it said nothing.
+        status: the upstream's HTTP status, 0 if there was none.
+        retry_after: seconds the provider asked to wait, already read from any of its three forms.
+        param: the field that the provider blamed.
+        details: what the client should see beside the message (Azure's ``innererror``).
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str = "",
+        *,
+        status: int = 0,
+        retry_after: float | None = None,
+        param: str | None = None,
+        details: dict[str, object] | None = None,
+    ) -> None:
+        self.reason = reason
+        self.message = scrub(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.param = param
+        self.details = details
+        super().__init__(f"{reason.value}: {self.message}" if self.message else reason.value)
+
+    @property
+    def rule(self) -> Rule:
+        """What follows from this failure."""
+        return RULES[self.reason]
+
+    def to_client(self, provider: str = "") -> AuraError:
+        """Word the failure for the client, who must not be blamed for what is ours.
+
+        Args:
+            provider: the configured name of the provider that failed, if one alone is to be named.
+        """
+        rule = self.rule
+        blame = self.reason in _CLIENTS_FAULT
+        message = self.message if blame and self.message else rule.message
+        if provider and not blame:
+            message = f"{message} ({provider})"
+        status = rule.status or (self.status if self.status in (400, 413, 422) else 400)
+        error = UpstreamError(
+            message,
+            status=status,
+            code=rule.code,
+            type="invalid_request_error" if blame else "rate_limit_error" if status == 429 else "upstream_error",
+            param=self.param if blame else None,
+            retry_after=_client_wait(self, status),
+            should_retry=False if blame or self.reason in (Reason.QUOTA, Reason.AUTH) else None,
+        )
+        error.details = self.details if blame else None
+        return error
+
+
+def _client_wait(failure: Failure, status: int) -> float | None:
+    if failure.reason is Reason.QUOTA or status not in (429, 503):
+        return None
+    return min(120.0, max(1.0, failure.retry_after or 1.0))
