@@ -7,9 +7,53 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import orjson
+
 from .errors import Failure
 
 Json = dict[str, Any]
+
+# What a part that is not text costs, about: a picture in high detail, a page or two of a document, half a minute.
+_PART_TOKENS = {"image_url": 800, "file": 1500, "input_audio": 500}
+
+
+def text_tokens(text: str) -> float:
+    """Estimate the tokens of a text from its lengths alone: 4 characters each, more for what is not ASCII."""
+    size = len(text)
+    if text.isascii():
+        return size / 4
+    # Every byte beyond the first of a character adds: a Cyrillic letter counts 0.55, a Chinese character 0.85.
+    return size / 4 + 0.3 * (len(text.encode("utf-8", "surrogatepass")) - size)
+
+
+def estimate_tokens(body: Json) -> int:
+    """Estimate the prompt tokens of a chat body, OpenAI's or Ollama's, with its tools and schema.
+
+    Takes a few microseconds for a message: it looks at lengths, never at characters.
+    """
+    total = 0.0
+    for message in body.get("messages") or ():
+        if isinstance(message, dict):
+            total += 4 + _message_tokens(message)
+    for key in ("tools", "functions", "response_format", "format"):
+        if body.get(key):
+            total += len(orjson.dumps(body[key])) / 4
+    return round(total)
+
+
+def _message_tokens(message: Json) -> float:
+    content, total = message.get("content"), 0.0
+    if isinstance(content, str):
+        total = text_tokens(content)
+    elif isinstance(content, list):
+        for part in content:
+            if isinstance(part, dict):
+                text = part.get("text")
+                total += text_tokens(text) if isinstance(text, str) else _PART_TOKENS.get(str(part.get("type")), 0)
+    if message.get("tool_calls"):
+        total += len(orjson.dumps(message["tool_calls"])) / 4
+    images = message.get("images")
+    return total + _PART_TOKENS["image_url"] * len(images) if isinstance(images, list) else total
 
 
 class Tier(StrEnum):
@@ -141,9 +185,67 @@ class Chunk:
     last: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How demanding a conversation was judged.
+
+    Args:
+        tier: the tier that should answer.
+        score: 0..1, how much a strong model is expected to gain.
+        reasons: what the judgement rests on, signed contributions by feature name, heaviest first.
+        probabilities: of ECO, BALANCED, PREMIUM; empty where the classifier has none.
+    """
+
+    tier: Tier
+    score: float
+    reasons: tuple[tuple[str, float], ...] = ()
+    probabilities: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A target of a plan, the model it stands for, and the tier that it was found in (None: named by the client).
+
+    ``max_tokens`` is the longest answer that the call's ``max_cost_usd`` pays for here; None: it sets no limit.
+    """
+
+    target: Target
+    model: Model
+    tier: Tier | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """The ordered targets of one call, and why they are these.
+
+    Args:
+        targets: never empty, the first is asked first.
+        tier: the tier that was chosen; for a pinned target the tier that its model belongs to, if any.
+        pinned: the client named the first target in ``model``.
+        verdict: the classifier's, where it was asked.
+        left_out: targets that could not serve the call, each with the reason as a short phrase.
+        signature: text that is equal for plans that may share a cached answer.
+        preferred: the target that would come first if every target were available.
+        max_tokens: the least of the targets' own ``max_tokens``.
+    """
+
+    targets: list[Planned]
+    tier: Tier | None
+    pinned: bool = False
+    verdict: Verdict | None = None
+    left_out: list[tuple[Target, str]] = field(default_factory=list)
+    signature: str = ""
+    preferred: Target | None = None
+    max_tokens: int | None = None
+
+
 @dataclass(slots=True)
 class Attempt:
-    """What became of one request to one target; kept for the log, the bill and the headers."""
+    """What became of one request to one target; kept for the log, the bill and the headers.
+
+    ``cost_usd`` is None where the price is not known.
+    """
 
     target: Target
     outcome: str = "ok"
@@ -151,6 +253,7 @@ class Attempt:
     usage: Usage | None = None
     first_content_s: float | None = None
     duration_s: float = 0.0
+    cost_usd: float | None = 0.0
 
 
 @dataclass(slots=True)
@@ -164,11 +267,19 @@ class Call:
         headers: the few client headers that steer Aura, lower-case.
         started: monotonic seconds.
         created: Unix seconds.
+        route: the rule of the path, for the log.
+        wants_usage: whether a stream shows its usage to the client.
+        target: who answered, or was asked last.
+        usage: of the answer itself; failed attempts keep their own.
+        cost_usd: of all attempts, in US dollars.
+        upstream_s: seconds spent waiting for providers before the answer began.
+        outcome: one word for the log: ok, error, cached, client_left, interrupted.
     """
 
     id: str
     body: Json
     door: str = "chat"
+    route: str = ""
     caller: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     started: float = 0.0
@@ -179,6 +290,15 @@ class Call:
     score: float | None = None
     cache: str = "bypass"
     dropped: list[str] = field(default_factory=list)
+    wants_usage: bool = False
+    target: Target | None = None
+    usage: Usage | None = None
+    cost_usd: float = 0.0
+    upstream_s: float = 0.0
+    first_content_s: float | None = None
+    outcome: str = "ok"
+    status: int = 0
+    done: bool = False
 
 
 @dataclass(slots=True)
@@ -189,3 +309,4 @@ class Answer:
     headers: dict[str, str]
     body: bytes = b""
     stream: Iterator[bytes] | None = None
+    media_type: str = "application/json"

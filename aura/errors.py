@@ -11,18 +11,57 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 MAX_MESSAGE = 500
 # What looks like a key, a bearer token or an address never leaves in a provider's own words.
 _SECRETS = re.compile(
-    r"(?i)(bearer\s+\S+|\b(?:sk|pk|rk|org|proj|key|gsk|xai)[-_][\w*.-]{4,}|https?://[^\s\"'<>)]+|\b[\w-]*\*{3,}[\w-]*)"
+    r"""(?ix)
+    bearer\s+\S+
+    | \b(?:sk|pk|rk|org|proj|key|gsk|xai)[-_][\w*.-]{4,}
+    | \b[\w-]*\*{3,}[\w-]*
+    | \bhttps?://[^\s"'<>)]+
+    | \b(?:\d{1,3}\.){3}\d{1,3}\b(?::\d+)?(?:/[^\s"'<>)]*)?
+    | \[[\da-f:]{3,}\](?::\d+)?
+    | \blocalhost(?::\d+)?(?:/[^\s"'<>)]*)?
+    | \b(?:[a-z\d-]+\.)+(?:com|net|org|io|ai|dev|app|cloud|local|internal|corp|lan|svc)\b(?::\d+)?(?:/[^\s"'<>)]*)?
+    | (?<![\w.])(?:/[\w.@-]+){2,}
+    | \b[a-z]:\\\S+
+    """
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_PAGE = re.compile(r"(?i)<(?:!doctype|html|head|body|title|h1|center)\b")
+_TRACE = "Traceback (most recent call last)"
 
 
-def scrub(text: str) -> str:
-    """Shorten a provider's text and take keys, addresses and control characters out of it."""
-    return _SECRETS.sub("***", _CONTROL.sub(" ", text[: 4 * MAX_MESSAGE]))[:MAX_MESSAGE]
+def scrub(text: str, limit: int = MAX_MESSAGE) -> str:
+    """Shorten a provider's text and take keys, addresses, paths and control characters out of it.
+
+    Of a page or a traceback nothing is left: it helps no client.
+    """
+    if _PAGE.search(text):
+        return ""
+    text = text[: 4 * MAX_MESSAGE].partition(_TRACE)[0]
+    return _SECRETS.sub("***", _CONTROL.sub(" ", text))[:limit].strip()
+
+
+def scrubbed(value: object, depth: int = 0) -> object:
+    """Scrub every text of a provider's details; what lies deeper than they go is left out."""
+    if isinstance(value, str):
+        return scrub(value, 200)
+    if isinstance(value, dict) and depth < 6:
+        return {scrub(str(key), 64): scrubbed(item, depth + 1) for key, item in list(value.items())[:32]}
+    if isinstance(value, list) and depth < 6:
+        return [scrubbed(item, depth + 1) for item in value[:32]]
+    return value if isinstance(value, bool | int | float) else None
+
+
+def _replaced(value: object, text: str, by: str) -> object:
+    if isinstance(value, str):
+        return value.replace(text, by)
+    if isinstance(value, dict):
+        return {key: _replaced(item, text, by) for key, item in value.items()}
+    return [_replaced(item, text, by) for item in value] if isinstance(value, list) else value
 
 
 class AuraError(Exception):
@@ -59,6 +98,7 @@ class AuraError(Exception):
         self.retry_after = retry_after
         self._should_retry = should_retry
         self.details: dict[str, object] | None = None
+        self.headers: dict[str, str] = {}
 
     @property
     def should_retry(self) -> bool:
@@ -136,6 +176,10 @@ class UpstreamError(AuraError):
     """No provider could answer."""
 
     status, type, code = 502, "upstream_error", "provider_unavailable"
+
+
+class ShuttingDown(Exception):
+    """Thrown into a green thread whose worker must end soon: the answer ends now, and says so."""
 
 
 class Reason(StrEnum):
@@ -236,6 +280,7 @@ RULES: dict[Reason, Rule] = {
     ),
 }
 # Reasons whose cause is in the request: the provider's own words help the client.
+_WAITING_HELPS_NOT = {Reason.QUOTA, Reason.AUTH, Reason.MODEL_NOT_FOUND}
 _CLIENTS_FAULT = {Reason.INVALID_REQUEST, Reason.CONTEXT_LENGTH, Reason.CONTENT_POLICY}
 
 
@@ -279,9 +324,20 @@ class Failure(Exception):
         self.message = scrub(message)
         self.status = status
         self.retry_after = retry_after
-        self.param = param
-        self.details = details
+        self.param = scrub(param, 128) or None if param else None
+        self.details = {key: scrubbed(value) for key, value in details.items()} if details else None
+        self.limits: dict[str, str] = {}
+        """The provider's rate limit headers, in OpenAI's names."""
+        self.usage: Any = None
+        """What the provider told of tokens before it failed, a :class:`aura.call.Usage`."""
         super().__init__(f"{reason.value}: {self.message}" if self.message else reason.value)
+
+    def replace(self, text: str, by: str) -> None:
+        """Replace a text in all that the provider said."""
+        self.message = self.message.replace(text, by)
+        self.param = self.param.replace(text, by) if self.param else self.param
+        if self.details and text in str(self.details):
+            self.details = {key: _replaced(value, text, by) for key, value in self.details.items()}
 
     @property
     def rule(self) -> Rule:
@@ -295,11 +351,13 @@ class Failure(Exception):
             provider: the configured name of the provider that failed, if one alone is to be named.
         """
         rule = self.rule
-        blame = self.reason in _CLIENTS_FAULT
+        # A provider that answers 400 to a model's name blames the request, so the request is told.
+        misnamed = self.reason is Reason.MODEL_NOT_FOUND and self.status == 400
+        blame = self.reason in _CLIENTS_FAULT or misnamed
         message = self.message if blame and self.message else rule.message
         if provider and not blame:
             message = f"{message} ({provider})"
-        status = rule.status or (self.status if self.status in (400, 413, 422) else 400)
+        status = 400 if misnamed else rule.status or (self.status if self.status in (400, 413, 422) else 400)
         error = UpstreamError(
             message,
             status=status,
@@ -307,9 +365,10 @@ class Failure(Exception):
             type="invalid_request_error" if blame else "rate_limit_error" if status == 429 else "upstream_error",
             param=self.param if blame else None,
             retry_after=_client_wait(self, status),
-            should_retry=False if blame or self.reason in (Reason.QUOTA, Reason.AUTH) else None,
+            should_retry=False if blame or self.reason in _WAITING_HELPS_NOT else None,
         )
         error.details = self.details if blame else None
+        error.headers = self.limits
         return error
 
 

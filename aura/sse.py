@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 
 MAX_EVENT = 8 * 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -53,18 +54,22 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes; return the events that they complete."""
-        if self._after_cr and data:
+        if not data:
+            return []
+        if self._after_cr:
             self._after_cr = False
             if data[:1] == b"\n":
                 data = data[1:]
+        if self._begun and not (self._rest or self._data or self._name):
+            whole = self._whole(data)
+            if whole:
+                return whole
         data = self._rest + data
-        if not self._begun and data:
-            if data[:3] == b"\xef\xbb\xbf":
-                data = data[3:]
-            elif b"\xef\xbb\xbf".startswith(data):
+        if not self._begun:
+            if _BOM.startswith(data):
                 self._rest = data
                 return []
-            self._begun = True
+            self._begun, data = True, data.removeprefix(_BOM)
         lines = data.split(b"\n") if b"\r" not in data else _LINE_END.split(data)
         self._rest = lines.pop()
         self._after_cr = not self._rest and data[-1:] == b"\r"
@@ -73,6 +78,17 @@ class Decoder:
         events: list[Event] = []
         for line in lines:
             self._line(line, events)
+        return events
+
+    def _whole(self, data: bytes) -> list[Event]:
+        """Cut bytes that are whole events of one line of data each, as most reads are; none if they are not."""
+        if data[-2:] != b"\n\n" or b"\r" in data or len(data) > self._limit:
+            return []
+        events = []
+        for part in data[:-2].split(b"\n\n"):
+            if part[:6] != b"data: " or b"\n" in part:
+                return []
+            events.append(Event("", part[6:]))
         return events
 
     def finish(self) -> list[Event]:

@@ -9,6 +9,7 @@ A dialect is a grammar, not an address: the same module serves a provider that s
 ``response_in``     the provider's whole answer -> a canonical ``chat.completion``.
 ``reader``          a :class:`Reader` for one streamed answer.
 ``error_in``        status, headers, body of a failed answer -> :class:`aura.errors.Failure`.
+``ratelimit_headers``  a provider's rate limit headers, in OpenAI's names (``x-ratelimit-remaining-requests``).
 
 Content that a grammar cannot carry raises :class:`aura.errors.BadRequest` with the ``param``; a tuning knob that it
 cannot carry is dropped and named in ``Translation.dropped``.
@@ -60,3 +61,6 @@ class Dialect(Protocol):
 
     def error_in(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
         """Read an answer whose status is not 200; header names are lower-case."""
+
+    def ratelimit_headers(self, headers: Mapping[str, str], now: float) -> dict[str, str]:
+        """Say what an answer tells of rate limits in OpenAI's names; ``now`` in Unix seconds."""

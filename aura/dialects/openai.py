@@ -1,8 +1,9 @@
 """OpenAI's chat grammar: the canonical form, so both directions leave a body as it is.
 
 Facts
-  - A stream's usage comes in a last chunk with ``choices: []``, only when ``stream_options.include_usage`` asked for it.
-  - Azure opens a stream with ``choices: []`` and ``prompt_filter_results``, and may send chunks whose choice has no delta.
+  - A stream's usage comes in a last chunk with ``choices: []``, only if ``stream_options.include_usage`` asked for it.
+  - Azure opens a stream with ``choices: []`` and ``prompt_filter_results``; its asynchronous filter sends choices
+    without content.
   - ``[DONE]`` ends a stream, but compatible servers leave it out; ``finish_reason`` is what tells a whole answer.
   - Compatible servers report an error under status 200 as an ``error`` member, or as ``finish_reason: "error"``.
 Source: https://platform.openai.com/docs/api-reference/chat (read 2026-11-24)
@@ -17,15 +18,32 @@ import orjson
 
 from ..call import Chunk, Json, Model, Translation, Usage
 from ..errors import Failure, Reason, reason_for_status
-from ..sse import Decoder, Event
+from ..sse import Decoder, Event, LineDecoder
 
 name = "openai"
-DECODER = Decoder
+DECODER: type[Decoder] | type[LineDecoder] = Decoder
 
 # Ours alone: they steer the gateway and no provider knows them.
 _OURS = ("aura", "fallbacks")
-_CONTEXT_WORDS = ("maximum context length", "context window", "context length", "too many tokens", "prompt is too long")
+_CONTEXT_WORDS = (
+    "maximum context length",
+    "context window",
+    "context length",
+    "context size",
+    "too many tokens",
+    "prompt is too long",
+    "prompt too long",
+    "reduce the length of the messages",
+)
+_CONTEXT_CODES = {"context_length_exceeded", "exceed_context_size_error"}
+_MODEL_CODES = {"model_not_found", "DeploymentNotFound", "unknown_model", "not_found_error"}
 _QUOTA_CODES = {"insufficient_quota", "billing_not_active", "billing_hard_limit_reached", "quota_exceeded"}
+_QUOTA_WORDS = (
+    "exceeded your current quota",
+    "insufficient balance",
+    "insufficient credits",
+    "credit balance is too low",
+)
 _POLICY_CODES = {"content_policy_violation", "content_filter", "ResponsibleAIPolicyViolation", "content_moderation"}
 _KINDS = {
     "rate_limit_exceeded": Reason.RATE_LIMITED,
@@ -40,7 +58,11 @@ _KINDS = {
     "authentication_error": Reason.AUTH,
     "permission_error": Reason.AUTH,
 }
-_CONTENT = ("content", "tool_calls", "reasoning_content", "reasoning", "refusal", "function_call", "audio")
+# What a proxy in front may answer by itself and mean it.
+_PROXY_STATUSES = (401, 402, 408, 413, 429)
+# How servers end a choice that failed under status 200.
+_FAILED = {"error", "network_error"}
+_CONTENT = ("tool_calls", "content", "reasoning_content", "reasoning", "refusal", "function_call", "audio")
 
 
 def request_out(body: Json, model: Model) -> Translation:
@@ -48,25 +70,38 @@ def request_out(body: Json, model: Model) -> Translation:
     out = {key: value for key, value in body.items() if key not in _OURS}
     out["model"] = model.name
     if out.get("stream"):
-        out["stream_options"] = {**(out.get("stream_options") or {}), "include_usage": True}
-    return Translation(body=out, model=model.name, choices=out.get("n") or 1)
+        given = out.get("stream_options")
+        out["stream_options"] = {**(given if isinstance(given, dict) else {}), "include_usage": True}
+    choices = out.get("n")
+    return Translation(body=out, model=model.name, choices=choices if isinstance(choices, int) and choices > 0 else 1)
 
 
 def response_in(body: Json, translation: Translation) -> Json:
-    """Check that an answer is one, and leave it as it is."""
-    if body.get("error"):
-        raise error_inside(body["error"])
+    """Check that an answer is one. It is left as it is, but for what every client reads and a server left out."""
+    if body.get("error") or body.get("object") == "error":
+        raise error_inside(body.get("error") or body)
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
         raise Failure(Reason.BAD_RESPONSE, "the answer has no choices")
-    for choice in choices:
-        if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
-            raise Failure(Reason.BAD_RESPONSE, "a choice has no message")
-        if choice.get("finish_reason") == "error":
-            raise Failure(Reason.UNAVAILABLE, "the answer ended in an error")
+    whole = [_whole_choice(choice) for choice in choices]
+    if any(mended is not choice for mended, choice in zip(whole, choices, strict=True)):
+        body = {**body, "choices": whole}
     if not body.get("model"):
         body["model"] = translation.model
     return body
+
+
+def _whole_choice(choice: Any) -> Json:
+    if not isinstance(choice, dict):
+        raise Failure(Reason.BAD_RESPONSE, "a choice is no object")
+    finish = choice.get("finish_reason")
+    if isinstance(finish, str) and finish.lower() in _FAILED:
+        raise Failure(Reason.UNAVAILABLE, "the answer ended in an error")
+    if isinstance(choice.get("message"), dict):
+        return choice
+    if finish == "content_filter":  # Azure then sends no message at all
+        return {**choice, "message": {"role": "assistant", "content": None, "refusal": None}}
+    raise Failure(Reason.BAD_RESPONSE, "a choice has no message")
 
 
 def reader(translation: Translation) -> ChunkReader:
@@ -79,42 +114,88 @@ class ChunkReader:
 
     def __init__(self, translation: Translation) -> None:
         self.complete = False
-        self._open = translation.choices
+        self._expected = translation.choices
+        self._finished: set[int] = set()
+        self._open: set[int] = set()
 
     def feed(self, event: Event) -> list[Chunk]:
         """Read one event; see :class:`aura.dialects.Reader`."""
-        if event.data == b"[DONE]":
-            return [Chunk(None, event.data, last=True)] if self.complete else []
-        body = orjson.loads(event.data)
+        data = event.data
+        if data[:6] == b"[DONE]":
+            return self._done(data)
+        body = orjson.loads(data)
         if not isinstance(body, dict):
             raise ValueError("a chunk is an object")
         if body.get("error"):
             raise error_inside(body["error"])
-        chunk = Chunk(body, event.data, event.name)
-        for choice in body.get("choices") or ():
-            _read_choice(choice, chunk)
-        if chunk.finished:
-            self._open -= chunk.finished
-            self.complete = self._open <= 0
-        if body.get("usage"):
-            chunk.usage = usage_in(body["usage"])
+        chunk = Chunk(body, data, event.name)
+        choices = body.get("choices")
+        if choices:
+            if not isinstance(choices, list):
+                raise ValueError("choices are a list")
+            for choice in choices:
+                self._choice(choice, chunk)
+        elif event.name == "error" or body.get("object") == "error":
+            raise error_inside(body)
+        usage = body.get("usage")
+        if usage and isinstance(usage, dict):
+            chunk.usage = usage_in(usage)
         return [chunk]
 
+    def _done(self, data: bytes) -> list[Chunk]:
+        """The end, as the server says; servers that do not know ``n`` give one choice where several were asked for."""
+        if self._finished and not self._open:
+            self.complete = True
+        return [Chunk(None, data, last=True)] if self.complete else []
 
-def _read_choice(choice: Any, chunk: Chunk) -> None:
-    if not isinstance(choice, dict):
-        raise ValueError("a choice is an object")
-    delta = choice.get("delta")
-    if delta:
-        for field in _CONTENT:
-            if delta.get(field):
-                chunk.content = True
-                break
-    finish = choice.get("finish_reason")
-    if finish == "error":
-        raise Failure(Reason.UNAVAILABLE, "the stream ended in an error")
-    if finish:
-        chunk.finished += 1
+    def _choice(self, choice: Any, chunk: Chunk) -> None:
+        if not isinstance(choice, dict):
+            raise ValueError("a choice is an object")
+        delta = choice.get("delta")
+        if delta:
+            if not isinstance(delta, dict):
+                raise ValueError("a delta is an object")
+            for field in _CONTENT:
+                if delta.get(field):
+                    chunk.content = True
+                    if field == "tool_calls" or field == "function_call":  # noqa: PLR1714  (twice as fast)
+                        _check_calls(delta)
+                    break
+        index = choice.get("index") or 0
+        if not isinstance(index, int):
+            raise ValueError("an index is a number")
+        if self._expected > 1 and index not in self._finished:
+            self._open.add(index)
+        finish = choice.get("finish_reason")
+        if finish:
+            self._finish(finish, index, chunk)
+
+    def _finish(self, finish: Any, index: int, chunk: Chunk) -> None:
+        """Count a choice's end once: some servers repeat it."""
+        if not isinstance(finish, str):
+            raise ValueError("a finish_reason is a text")
+        if finish.lower() in _FAILED:
+            raise Failure(Reason.UNAVAILABLE, "the stream ended in an error")
+        if index not in self._finished:
+            self._finished.add(index)
+            self._open.discard(index)
+            chunk.finished += 1
+            self.complete = len(self._finished) >= self._expected
+
+
+def _check_calls(delta: Json) -> None:
+    """Tool calls are put together from pieces, so the pieces must be what they are taken for."""
+    calls = delta.get("tool_calls") or [{"function": delta.get("function_call")}]
+    if not isinstance(calls, list):
+        raise ValueError("tool_calls are a list")
+    for call in calls:
+        if not isinstance(call, dict) or not isinstance(call.get("index", 0), int | None):
+            raise ValueError("a tool call is an object with a number for its index")
+        function = call.get("function") or {}
+        if not isinstance(function, dict):
+            raise ValueError("a function is an object")
+        if not all(isinstance(function.get(key), str | None) for key in ("name", "arguments")):
+            raise ValueError("a function's name and arguments are texts")
 
 
 def usage_in(usage: Any) -> Usage:
@@ -125,10 +206,11 @@ def usage_in(usage: Any) -> Usage:
     completion = usage.get("completion_tokens_details")
     prompt = prompt if isinstance(prompt, dict) else {}
     completion = completion if isinstance(completion, dict) else {}
+    total = _count(usage.get("prompt_tokens"))
     return Usage(
-        input=_count(usage.get("prompt_tokens")),
+        input=total,
         output=_count(usage.get("completion_tokens")),
-        cached_read=_count(prompt.get("cached_tokens")),
+        cached_read=min(total, _count(prompt.get("cached_tokens"))),  # some servers count more than there was
         cached_write=_count(prompt.get("cache_creation_tokens")),
         reasoning=_count(completion.get("reasoning_tokens")),
     )
@@ -139,30 +221,46 @@ def _count(value: Any) -> int:
 
 
 def error_in(status: int, headers: Mapping[str, str], body: bytes) -> Failure:  # noqa: ARG001  (the dialects' shape)
-    """Read an answer whose status is not 200; a body that is not JSON leaves the status to decide."""
+    """Read an answer whose status is not 200; see :func:`unreadable` for a body that is not JSON."""
     try:
         parsed = orjson.loads(body)
     except ValueError:
-        return Failure(reason_for_status(status), status=status)
+        return unreadable(status)
+    if isinstance(parsed, list) and parsed:  # Gemini's compatible address wraps its error in a list
+        parsed = parsed[0]
     error = parsed.get("error", parsed) if isinstance(parsed, dict) else {}
     return _failure(error, status)
 
 
+def unreadable(status: int) -> Failure:
+    """Judge a failed answer that is not JSON: a page of some proxy, which blames the client's request for nothing."""
+    foreign = 400 <= status < 500 and status not in _PROXY_STATUSES
+    return Failure(Reason.BAD_RESPONSE if foreign else reason_for_status(status), status=status)
+
+
+def ratelimit_headers(headers: Mapping[str, str], now: float) -> dict[str, str]:  # noqa: ARG001  (the dialects' shape)
+    """The rate limit headers of an answer: the names are OpenAI's own."""
+    return {name: value for name, value in headers.items() if name.startswith("x-ratelimit-")}
+
+
 def error_inside(error: Any) -> Failure:
     """Read an error object that came under status 200."""
-    code = error.get("code") if isinstance(error, dict) else None
-    status = code if isinstance(code, int) and 400 <= code < 600 else 0
+    status = 0
+    for key in ("code", "status"):
+        value = error.get(key) if isinstance(error, dict) else None
+        number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+        if isinstance(number, int) and 400 <= number < 600:
+            status = number
     return _failure(error, status)
 
 
 def _failure(error: Any, status: int) -> Failure:
     if not isinstance(error, dict):
         return Failure(_reason(status, "", "", str(error or "")), str(error or ""), status=status)
-    message = error.get("message")
-    message = message if isinstance(message, str) else ""
+    message = next((error[key] for key in ("message", "detail") if isinstance(error.get(key), str)), "")
     code, kind = str(error.get("code") or ""), str(error.get("type") or "")
     inner = error.get("innererror")
-    if isinstance(inner, dict) and inner.get("code") in _POLICY_CODES:
+    if isinstance(inner, dict) and str(inner.get("code")) in _POLICY_CODES:
         code = str(inner["code"])
     reason = _reason(status, code, kind, message)
     param = error.get("param")
@@ -176,16 +274,26 @@ def _failure(error: Any, status: int) -> Failure:
 
 
 def _reason(status: int, code: str, kind: str, message: str) -> Reason:
-    if code in _POLICY_CODES:
-        return Reason.CONTENT_POLICY
-    if code in _QUOTA_CODES or kind in _QUOTA_CODES:
+    named = _named_reason(status, code, kind)
+    if named:
+        return named
+    text = message.lower()
+    if status in (0, 400, 413, 422) and any(words in text for words in _CONTEXT_WORDS):
+        return Reason.CONTEXT_LENGTH
+    if status in (0, 400, 402, 403, 429) and any(words in text for words in _QUOTA_WORDS):
         return Reason.QUOTA
-    if code == "context_length_exceeded":
-        return Reason.CONTEXT_LENGTH
-    if status in (0, 400, 413, 422) and any(words in message.lower() for words in _CONTEXT_WORDS):
-        return Reason.CONTEXT_LENGTH
-    if code in ("model_not_found", "DeploymentNotFound"):
-        return Reason.MODEL_NOT_FOUND
     if status:
         return reason_for_status(status)
     return _KINDS.get(code) or _KINDS.get(kind) or Reason.UNAVAILABLE
+
+
+def _named_reason(status: int, code: str, kind: str) -> Reason | None:
+    """The reason that a code or type tells more exactly than the status does."""
+    names = {code, kind}
+    if names & _POLICY_CODES:
+        return Reason.CONTENT_POLICY
+    if names & _QUOTA_CODES:
+        return Reason.QUOTA
+    if names & _CONTEXT_CODES:
+        return Reason.CONTEXT_LENGTH
+    return Reason.MODEL_NOT_FOUND if names & _MODEL_CODES and status in (0, 400, 404) else None

@@ -6,26 +6,45 @@ name that a configuration's ``type`` gives. It reads settings and opens nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from importlib.metadata import entry_points
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
 
 from ..call import Chunk, HttpRequest, Json, Model, Translation
 from ..dialects import Dialect
-from ..errors import Failure
+from ..errors import Failure, Reason
 from ..settings import ProviderSettings, Secret
 
 GROUP = "aura.providers"
+_LIMITS = ("requests", "tokens")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
+_PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
+_SHOWN = 8  # characters of a key by which it may be known
 Adapt = Callable[[Json, Model], tuple[Json, list[str]]]
 
 
 class UnknownProviderType(LookupError):
     """No installed package offers a provider of this type."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """How the access token of a provider is asked for: a form that is posted. Two that are equal share a token."""
+
+    url: str
+    form: tuple[tuple[str, str | Secret], ...]
+
+    def request(self) -> HttpRequest:
+        """Build the request, the secrets revealed."""
+        form = urlencode([(name, str_of(value)) for name, value in self.form])
+        headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
+        return HttpRequest(self.url, headers, form.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +59,9 @@ class Provider:
         adapt: the provider's quirks: canonical body and model in, a changed copy and the names of what it dropped out.
         answer: serves in-process instead of over HTTP (the demo); gets the canonical body, yields canonical chunks.
         cold_start: seconds allowed on top of the first-content limit where a model may first have to be loaded.
+        streams: whether a model can stream; where it cannot, it is asked for a whole answer, which is told as a stream.
+        usage_in_streams: whether ``stream_options`` is understood; without it a stream tells no usage.
+        token: how the token is asked for that goes in ``Authorization``, for a provider that takes no key.
     """
 
     name: str
@@ -50,6 +72,8 @@ class Provider:
     answer: Callable[[Json, Model], Iterator[Chunk]] | None = None
     cold_start: float = 0.0
     streams: Callable[[Model], bool] | None = None
+    usage_in_streams: bool = True
+    token: TokenRequest | None = None
 
     def request(self, body: Json, model: Model) -> tuple[HttpRequest, Translation]:
         """Build the outbound request for one attempt, from the client's untouched body.
@@ -62,6 +86,8 @@ class Provider:
             body, dropped = self.adapt(body, model)
         translation = self.dialect.request_out(body, model)
         translation.dropped = [*dropped, *translation.dropped]
+        if not self.usage_in_streams:
+            translation.body.pop("stream_options", None)
         headers = {name: str_of(value) for name, value in self.headers.items()}
         for name, value in translation.headers.items():
             headers[name] = f"{headers[name]},{value}" if name == "anthropic-beta" and name in headers else value
@@ -75,9 +101,49 @@ class Provider:
             headers: lower-case names.
             now: Unix seconds, for a Retry-After that is a date.
         """
-        failure = self.dialect.error_in(status, headers, body)
+        for secret in self._secrets():
+            body = body.replace(secret.encode(), b"***")
+        failure = self.clean(self.dialect.error_in(status, headers, body))
         failure.retry_after = retry_after(headers, now)
+        if failure.reason is Reason.RATE_LIMITED:
+            failure.limits = self.dialect.ratelimit_headers(headers, now)
+            if failure.retry_after is None:
+                failure.retry_after = reset_after(failure.limits)
         return failure
+
+    def clean(self, failure: Failure) -> Failure:
+        """Take our own keys out of a provider's words: whole, and the ends that vendors like to show."""
+        for secret in self._secrets():
+            for part in (secret, secret[:_SHOWN], secret[-_SHOWN:]):
+                failure.replace(part, "***")
+        return failure
+
+    def _secrets(self) -> list[str]:
+        texts = [value.reveal().removeprefix("Bearer ") for value in self.headers.values() if isinstance(value, Secret)]
+        return [text for text in texts if len(text) >= _SHOWN]
+
+
+def bearer(settings: ProviderSettings) -> dict[str, str | Secret]:
+    """``Authorization`` with the entry's key; nothing where it has none, or is ``none``."""
+    key = key_of(settings)
+    return {"authorization": Secret(f"Bearer {key}")} if key else {}
+
+
+def key_of(settings: ProviderSettings) -> str:
+    """The entry's key, empty where the server wants none."""
+    key = settings.api_key.reveal().strip()
+    return "" if key.lower() == "none" else key
+
+
+def headers_of(settings: ProviderSettings, own: Mapping[str, str | Secret]) -> dict[str, str | Secret]:
+    """The headers of every request: what the operator wrote stands above what the provider would send."""
+    written = {name.lower(): value for name, value in settings.headers.items()}
+    return {"content-type": "application/json", **own, **written}
+
+
+def streams(model: Model) -> bool:
+    """Whether a model can stream: the catalogue's word."""
+    return model.can("streaming") or not model.known
 
 
 def str_of(value: str | Secret) -> str:
@@ -108,10 +174,27 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return seconds
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        return max(0.0, when.timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
         return None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max(0.0, when.timestamp() - now)
+
+
+def reset_after(headers: Mapping[str, str]) -> float | None:
+    """When the limit that is used up resets, for a 429 without Retry-After: ``60``, ``120ms`` or ``1m30.5s``."""
+    waits = [_duration(headers.get(f"x-ratelimit-reset-{what}", "")) for what in _LIMITS if _used_up(headers, what)]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _used_up(headers: Mapping[str, str], what: str) -> bool:
+    return headers.get(f"x-ratelimit-remaining-{what}", "0").strip().startswith(("0", "-"))
+
+
+def _duration(text: str) -> float | None:
+    parts = _PARTS.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def _number(text: str | None) -> float | None:

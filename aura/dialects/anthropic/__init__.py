@@ -1,0 +1,37 @@
+"""Anthropic's Messages grammar: what is peculiar about it, seen from a chat body.
+
+Facts
+  - ``max_tokens`` is mandatory, unknown fields are refused, temperature ends at 1.
+  - System text stands beside the messages; newer models take it in mid-conversation too, right after a user turn and
+    before an assistant turn or the end.
+  - Turns alternate and begin with the user's; results of parallel tool calls share one user turn, before any text;
+    every call has its result.
+  - Thinking excludes other temperatures, forced tools and prefill; its signed blocks must come back unchanged.
+  - ``input_tokens`` leaves cached tokens out; the usage of ``message_delta`` is cumulative.
+  - A stream ends with ``message_stop``; an error in mid-stream is an event ``error`` under status 200.
+Known from the types and texts of Anthropic's Python SDK 2.13 and from general knowledge; where to check them:
+https://platform.claude.com/docs/en/api/messages, and the page that each module names.
+"""
+
+from __future__ import annotations
+
+from ...sse import Decoder, LineDecoder
+from .errors import error_in, ratelimit_headers, request_id
+from .request import request_out
+from .response import response_in
+from .stream import EventReader, reader
+
+name = "anthropic"
+DECODER: type[Decoder] | type[LineDecoder] = Decoder
+
+__all__ = [
+    "DECODER",
+    "EventReader",
+    "error_in",
+    "name",
+    "ratelimit_headers",
+    "reader",
+    "request_id",
+    "request_out",
+    "response_in",
+]

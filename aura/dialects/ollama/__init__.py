@@ -1,0 +1,23 @@
+"""Ollama's native ``/api/chat``: why not its OpenAI-compatible door, and what is peculiar about it.
+
+Facts
+  - ``stream`` is true unless it is said to be false; a stream is NDJSON, one object a line.
+  - ``content`` is a string, images are raw base64 beside it, tool arguments are objects, not JSON in a string.
+  - An option that is left out is the Modelfile's; the compatible door puts 1.0 in its place.
+  - A prompt longer than ``num_ctx`` is cut silently unless ``truncate`` is false; the compatible door knows neither.
+  - An error in mid-stream is a line ``{"error": "..."}`` under status 200; the compatible door loses it.
+  - ``prompt_eval_count`` is left out when the prompt was cached; a tool call comes whole, its ``id`` not always.
+  - ``done_reason`` is ``stop`` after tool calls too; ``load`` and ``unload`` come with an empty answer.
+Source: https://docs.ollama.com/api/chat (read 2026-11-24)
+"""
+
+from __future__ import annotations
+
+from ...sse import Decoder, LineDecoder
+from .request import request_out
+from .response import LineReader, error_in, ratelimit_headers, reader, response_in
+
+name = "ollama"
+DECODER: type[Decoder] | type[LineDecoder] = LineDecoder
+
+__all__ = ["DECODER", "LineReader", "error_in", "name", "ratelimit_headers", "reader", "request_out", "response_in"]

@@ -1,0 +1,113 @@
+"""OpenAI, and every server that speaks its grammar: what a client sends is forwarded.
+
+Facts
+  - OpenAI's reasoning models refuse ``max_tokens``, sampling parameters and ``stop`` with status 400, its other models
+    refuse ``reasoning_effort``. A client that is routed cannot know which model it gets.
+  - It refuses unknown members of a message, and tool call ids over 40 characters: a history that another server's
+    answers stand in may hold both.
+  - What the catalogue does not know is left alone: a compatible server knows best.
+Source: https://platform.openai.com/docs/guides/reasoning (read 2026-11-24)
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from hashlib import blake2b
+from typing import Any
+
+from ..call import Json, Model
+from ..dialects import openai
+from ..settings import ProviderSettings
+from . import Provider, bearer, headers_of, streams
+
+BASE_URL = "https://api.openai.com/v1"
+MAX_ID = 40
+# What other servers' answers say beside OpenAI's members of a message.
+_FOREIGN = {"reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks", "content_blocks"}
+# Refused by models without "sampling", with the value that asks for nothing.
+_SAMPLING: Json = {
+    "temperature": 1,
+    "top_p": 1,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "logit_bias": {},
+    "logprobs": False,
+    "top_logprobs": 0,
+    "stop": None,
+}
+
+
+def provider(settings: ProviderSettings) -> Provider:
+    """Make the provider of a configuration entry of type ``openai``."""
+    base = settings.base_url.rstrip("/") or BASE_URL
+    return Provider(
+        name=settings.name,
+        dialect=openai,
+        url=f"{base}/chat/completions",
+        headers=headers_of(settings, bearer(settings)),
+        adapt=partial(adapt, own=True) if base == BASE_URL else adapt,
+        streams=streams,
+    )
+
+
+def adapt(body: Json, model: Model, own: bool = False) -> tuple[Json, list[str]]:
+    """Leave out or rename what the model is known to refuse; see :class:`aura.providers.Provider`.
+
+    Args:
+        own: the server is OpenAI's, so its rules hold for models that the catalogue does not know too.
+    """
+    if not model.known and not own:
+        return body, []
+    out, dropped = dict(body), list[str]()
+    out["messages"] = [_message_out(message) for message in out["messages"]]
+    if not model.known:
+        return out, dropped
+    if not model.can("sampling"):
+        for key, neutral in _SAMPLING.items():
+            drop(out, key, neutral, dropped)
+    if model.can("max_completion_tokens") and "max_tokens" in out:
+        limit = out.pop("max_tokens")
+        out.setdefault("max_completion_tokens", limit)
+    if not model.can("reasoning"):
+        drop(out, "reasoning_effort", "none", dropped)
+    if not model.can("developer_role"):
+        out["messages"] = [_as_system(message) for message in out["messages"]]
+    return out, dropped
+
+
+def _message_out(message: Json) -> Json:
+    """A message of the history as OpenAI takes it, whoever answered it."""
+    role = message.get("role")
+    if role == "assistant":
+        if not _FOREIGN.isdisjoint(message):
+            message = {key: value for key, value in message.items() if key not in _FOREIGN}
+        calls = message.get("tool_calls")
+        if isinstance(calls, list) and any(isinstance(call, dict) and _is_long(call.get("id")) for call in calls):
+            message = {**message, "tool_calls": [_short_call(call) for call in calls]}
+    elif role == "tool" and _is_long(message.get("tool_call_id")):
+        message = {**message, "tool_call_id": _short(message["tool_call_id"])}
+    return message
+
+
+def _is_long(name: Any) -> bool:
+    return isinstance(name, str) and len(name) > MAX_ID
+
+
+def _short_call(call: Any) -> Any:
+    return {**call, "id": _short(call.get("id"))} if isinstance(call, dict) else call
+
+
+def _short(name: Any) -> Any:
+    """The same short id for the same long one, so that a call and its result still belong together."""
+    return "call_" + blake2b(name.encode(), digest_size=12).hexdigest() if _is_long(name) else name
+
+
+def drop(body: Json, key: str, neutral: Any, dropped: list[str]) -> None:
+    """Take a parameter out, and note it unless its value asked for nothing."""
+    value = body.pop(key, None)
+    if value is not None and value != neutral:
+        dropped.append(key)
+
+
+def _as_system(message: Json) -> Json:
+    return {**message, "role": "system"} if message.get("role") == "developer" else message
