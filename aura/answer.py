@@ -1,0 +1,170 @@
+"""The answer to one request: WSGI's ``start_response`` and iterable, turned into HTTP/1.1 with few sends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from .body import Body
+from .disconnect import draining
+from .errors import AuraError, Overloaded
+from .protocol import Head
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+Headers = list[tuple[str, str]]
+
+# Up to here head and body are copied into one send.
+_MAX_JOINED = 65536
+# What belongs to one connection is the worker's to say, not the application's.
+_HOP = frozenset(("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"))
+
+
+class Reply:
+    """One answer.
+
+    ``begun`` says that bytes of it have gone out, ``keep_alive`` that the connection can take another request.
+
+    Args:
+        body: the request's; None where the request could not be read.
+    """
+
+    __slots__ = (
+        "_body", "_chunked", "_connection", "_headers", "_left", "_modern", "_sends_body", "_status", "begun",
+        "keep_alive",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection, head: Head, body: Body | None) -> None:
+        self._connection = connection
+        self._body = body
+        self._status = ""
+        self._headers: Headers = []
+        self._modern = head.environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
+        self._sends_body = head.environ.get("REQUEST_METHOD") != "HEAD"
+        self._chunked = False
+        self._left: int | None = None
+        self.begun = False
+        self.keep_alive = head.keep_alive
+
+    def start(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], None]:
+        """WSGI's ``start_response``."""
+        if exc_info is not None and self.begun:
+            raise exc_info[1].with_traceback(exc_info[2])
+        if exc_info is None and self._status:
+            raise AssertionError("start_response was called twice")
+        self._status = status
+        self._left = None
+        self._headers = kept = []
+        for header in headers:
+            name = header[0].lower()
+            if name == "content-length":
+                self._left = int(header[1])
+            elif name in _HOP:
+                continue
+            kept.append(header)
+        return self.write
+
+    def restart(self) -> None:
+        """Take back a start that has not gone out."""
+        self._status = ""
+
+    def send(self, pieces: Iterable[bytes]) -> None:
+        """Send all of the answer, each piece as soon as the application yields it, and close the iterable."""
+        try:
+            for piece in pieces:
+                if piece:
+                    self.write(piece)
+            self._finish()
+        finally:
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                close()
+
+    def write(self, piece: bytes) -> None:
+        """Send a piece of the body, behind the head if it is the first."""
+        head = b"" if self.begun else self._head()
+        if not self._sends_body:
+            piece = b""
+        elif self._left is not None:
+            piece = piece[: self._left]
+            self._left -= len(piece)
+        elif self._chunked:
+            piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+        self.begun = True
+        if len(piece) <= _MAX_JOINED:
+            piece = head + piece
+        elif head:
+            self._connection.send(head)
+        if piece:
+            self._connection.send(piece)
+
+    def _finish(self) -> None:
+        if not self.begun:
+            if self._left is None and self._sends_body:
+                self._left = 0
+                self._headers.append(("Content-Length", "0"))
+            self.write(b"")
+        if self._sends_body:
+            if self._chunked:
+                self._connection.send(b"0\r\n\r\n")
+            elif self._left:
+                self.keep_alive = False  # less than was announced
+
+    def _head(self) -> bytes:
+        if not self._status:
+            raise AssertionError("start_response was not called")
+        if self._status[:3] in ("204", "304"):
+            self._sends_body = False
+        self.keep_alive = self.keep_alive and self._body is not None and self._body.complete and not draining()
+        lines = [f"{name}: {value}\r\n" for name, value in self._headers]
+        if self._left is None and self._sends_body:
+            self._chunked = self._modern
+            self.keep_alive = self.keep_alive and self._modern
+            if self._chunked:
+                lines.append("Transfer-Encoding: chunked\r\n")
+        if not self.keep_alive:
+            lines.append("Connection: close\r\n")
+        elif not self._modern:
+            lines.append("Connection: keep-alive\r\n")
+        text = f"HTTP/1.1 {self._status}\r\nDate: {self._connection.worker.date}\r\n{''.join(lines)}\r\n"
+        if text.count("\n") != len(lines) + 3 or text.count("\r") != len(lines) + 3:
+            raise ValueError("a header of the answer holds a line break")
+        return text.encode("latin-1")
+
+
+def error_parts(error: AuraError) -> tuple[str, Headers, bytes]:
+    """Status, headers and body of an error, in OpenAI's shape."""
+    body = orjson.dumps(error.body())
+    try:
+        phrase = HTTPStatus(error.status).phrase
+    except ValueError:
+        phrase = "Error"
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        ("x-should-retry", "true" if error.should_retry else "false"),
+    ]
+    if error.retry_after is not None:
+        headers.append(("Retry-After", str(max(1, round(error.retry_after)))))
+    return f"{error.status} {phrase}", headers, body
+
+
+def error_reply(reply: Reply, error: AuraError) -> None:
+    """Answer with an error; the answer must not have begun."""
+    status, headers, body = error_parts(error)
+    reply.restart()
+    reply.start(status, headers)
+    reply.send([body])
+
+
+def _canned(error: AuraError) -> bytes:
+    status, headers, body = error_parts(error)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in [*headers, ("Connection", "close")])
+    return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body
+
+
+OVERLOADED = _canned(Overloaded("The server has no room for another connection now.", retry_after=1))
