@@ -1,0 +1,102 @@
+"""The learned classifier: how two heads make one decision, and what would change it.
+
+The gain head's score is cut by the thresholds. The tier head says how probable each tier is. Where the tier head holds
+a higher tier than the cut, and the score lies less than :data:`MARGIN` below that threshold, the call goes one tier up:
+to be unsure costs a little, to be wrong costs the answer. The tier head never takes a call down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log1p
+
+from .. import features
+from ..call import TIERS, Json, Tier, Verdict
+from ..features import Measures
+from ..settings import ClassifierSettings
+from .model import Model, load
+
+MARGIN = 0.1
+
+
+def judge(settings: ClassifierSettings) -> Callable[[Json], Verdict]:
+    """Make the judge. Its verdicts carry no reasons: those take longer, and :func:`explain` gives them."""
+    model = load()
+    low, high = settings.balanced_threshold, settings.premium_threshold
+
+    def verdict(body: Json) -> Verdict:
+        score, probabilities = model.score(features.measure(body))
+        return Verdict(tier=decide(score, probabilities, low, high), score=score, probabilities=probabilities)
+
+    return verdict
+
+
+def decide(score: float, probabilities: tuple[float, ...], low: float, high: float) -> Tier:
+    """The tier of a score and the probabilities of the three tiers.
+
+    Args:
+        score: the gain head's, 0..1.
+        probabilities: of ECO, BALANCED, PREMIUM.
+        low: from here on BALANCED.
+        high: from here on PREMIUM.
+    """
+    cut = (score >= low) + (score >= high)
+    if cut < 2 and score >= (low, high)[cut] - MARGIN and probabilities.index(max(probabilities)) > cut:
+        cut += 1
+    return TIERS[cut]
+
+
+def explain(body: Json, settings: ClassifierSettings) -> Json:
+    """Tell what a judgement rests on.
+
+    Returns:
+        ``tier``, ``score``, ``probabilities`` by tier, ``contributions`` by feature (they add up to the score),
+        ``margins`` to both thresholds (positive: above), ``expected_gain`` (what a strong model gained over a weak one
+        at this score), ``features`` that are not zero, and ``flips``: the smallest changes of one feature that lead to
+        another tier, with the tier that each leads to.
+    """
+    model, measures = load(), features.measure(body)
+    score, probabilities = model.score(measures)
+    low, high = settings.balanced_threshold, settings.premium_threshold
+    contributions = model.contributions(measures)
+    named = zip(features.NAMES, measures.values, strict=True)
+    return {
+        "tier": decide(score, probabilities, low, high),
+        "score": score,
+        "probabilities": dict(zip(map(str, TIERS), probabilities, strict=True)),
+        "contributions": dict(sorted(contributions.items(), key=lambda item: -abs(item[1]))),
+        "margins": {"balanced": score - low, "premium": score - high},
+        "expected_gain": model.gain(score),
+        "features": {name: float(value) for name, value in named if value},
+        "flips": flips(model, measures, low, high),
+    }
+
+
+def flips(model: Model, measures: Measures, low: float, high: float) -> list[Json]:
+    """The smallest change of one feature that leads to each other tier, where there is one.
+
+    A change is as large as the difference of the logarithms; counts change to the nearest whole number.
+    """
+    present = decide(*model.score(measures), low, high)
+    best: dict[Tier, tuple[float, int, float]] = {}
+    for place, edges in model.edges().items():
+        value = measures.values[place]
+        for edge in edges:
+            changed = _beyond(edge, value, features.NAMES[place])
+            size = abs(log1p(changed) - log1p(value))
+            values = [*measures.values]
+            values[place] = changed
+            tier = decide(*model.score(Measures(values, measures.terms)), low, high)
+            if tier != present and size < best.get(tier, (float("inf"),))[0]:
+                best[tier] = (size, place, changed)
+    return [
+        {"feature": features.NAMES[place], "from": float(measures.values[place]), "to": changed, "tier": tier}
+        for tier, (_, place, changed) in sorted(best.items(), key=lambda item: item[1][0])
+    ]
+
+
+def _beyond(edge: float, value: float, name: str) -> float:
+    """The nearest value on the other side of an edge."""
+    if name in features.FRACTIONS:
+        return max(0.0, edge - 0.001) if value > edge else edge + 0.001
+    return float(int(edge)) if value > edge else float(int(edge) + 1)

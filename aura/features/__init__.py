@@ -1,0 +1,308 @@
+"""A conversation as named numbers: one pass over the last user turn, and a look at what surrounds it.
+
+:func:`measure` gives one number for each of :data:`NAMES`, none of them negative, and the words and pairs of words that
+were met. None of it depends on letter case or white space. Nothing is learned here: what the numbers mean for a model
+is the classifier's to know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ..call import Json
+from . import lexicon, scripts
+from .text import HEAD, Text, read
+
+_SIZE = """
+    words ask_words material_words characters word_length long_words very_long_words sentences sentence_words
+    distinct_words common_share"""
+_STRUCTURE = """
+    options option_words numeric_options all_or_none shots list_items blanks questions exclamations quotes parentheses
+    colons commas pipes links ends_open"""
+_SIGNS = """
+    code_words code_marks code_density fences semicolons underscores numbers big_numbers decimals latex operators
+    heavy_maths maths_marks money variables"""
+_FORM = """
+    first_who_when_where first_what first_which first_why first_how first_conditional first_order long_trivial
+    long_moderate short_hard plain_lookup hard_kinds named_hard courtesy_only fragment demands code_scope"""
+_LANGUAGE = "accents cyrillic dense_script foreign_share"
+_CONVERSATION = """
+    system_words turns history_words history_code tools tool_results images documents audio json_format json_schema
+    effort"""
+NAMES: tuple[str, ...] = (
+    *" ".join((_SIZE, _STRUCTURE, _SIGNS, _FORM, _LANGUAGE, _CONVERSATION)).split(),
+    *(f"asks_{name}" for name in lexicon.CLASSES),
+    *(f"about_{name}" for name in lexicon.TOPICS),
+)
+
+# Not counts, but shares and means.
+FRACTIONS = frozenset(
+    ("word_length", "sentence_words", "common_share", "option_words", "code_density", "foreign_share")
+)
+
+_HARD = ("prove", "design", "analyse", "hard_tech", "debug", "code_hard")
+_HARD_KINDS = (*_HARD, "depth", "constraint", "math_term", "code_verb")
+_ORDERS = frozenset(("prove", "design", "analyse", "explain", "summarise", "compose", "code_verb", "find", "translate"))
+_FIRST = ("who_when_where", "what", "which", "why", "how", "conditional")
+_PLAIN = frozenset(("who_when_where", "what", "which", "how"))
+_EFFORTS = {"none": 0.0, "minimal": 1.0, "low": 2.0, "medium": 3.0, "high": 4.0, "xhigh": 5.0, "max": 5.0}
+
+Counts = dict[str | None, int]
+_class_of = lexicon.WORDS.get
+_NONE: Counts = dict.fromkeys(lexicon.CLASSES, 0)
+_COMMON = frozenset(word for word, name in lexicon.WORDS.items() if name in ("common", "what", "conditional"))
+_PAIRS = frozenset(lexicon.PAIRS)
+_HEAVY_MATHS = frozenset("∫∑∏√∂∇∞≤≥≠≡∈∀∃→⇒⇔⊂⊃∪∩∧∨¬±×÷π∼~^")
+_MONEY = frozenset("€£¥₹₽")
+_LETTERS = frozenset("bcdfghjklmnpqrstuvwxyz")
+_CODE_MARKS = ("```", "==", "();", "->", "=>", "</", "/>", "!=", "::", ">>>", "){", ") {", "[/")
+_ACCENTS = re.compile("[\u00df-\u00f6\u00f8-\u024f]")
+_CYRILLIC = re.compile("[\u0370-\u052f]")
+_NUMBERED = re.compile(r"(?:^|\s)\d{1,2}[.)]\s")
+_BIG = re.compile(r"\d{4}|\d,\d{3}")
+_DECIMAL = re.compile(r"\d\.\d")
+_ENDS = (".", "?", "!", "。", "？", ":", "`")
+# Signs of other scripts, by the place of their like in the list of structure.
+_WIDE = ((5, "•"), (6, "…"), (7, "？؟"), (8, "！"), (9, "“”「«"), (10, "（"), (11, "："), (12, "，、"))
+_PRICE = re.compile(r"\$ ?\d")
+
+
+Term = str | tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What was found in a conversation.
+
+    Args:
+        values: one number for each of :data:`NAMES`.
+        terms: words, and pairs of neighbouring words, of the last user turn.
+    """
+
+    values: list[float]
+    terms: set[Term]
+
+
+def measure(body: Json) -> Measures:
+    """Measure an OpenAI chat body; what is not as it should be counts as absent."""
+    found = body.get("messages")
+    messages = [message for message in found if isinstance(message, dict)] if isinstance(found, list) else []
+    last = next((place for place in range(len(messages) - 1, -1, -1) if messages[place].get("role") == "user"), -1)
+    text = read(text_of(messages[last])) if last >= 0 else Text()
+    bag, pairs = Counter(text.tokens), set(pairwise(text.tokens))
+    asks, about = _classes(text, pairs)
+    words = [token for token in bag if token[0].isalpha()]
+    numbers = sum([bag[token] for token in bag if token[0].isdigit()])
+    size = _size(text, words, sum([bag[word] for word in words]))
+    values = [
+        *size,
+        *_structure(text, bag, numbers),
+        *_signs(text, bag, numbers),
+        *_form(text, asks, size[0]),
+        *_language(text, asks),
+        *_conversation(body, messages, last),
+        *[asks[name] for name in lexicon.CLASSES],
+        *about,
+    ]
+    terms: set[Term] = set(bag)
+    terms.update(text.option_tokens, pairs, pairwise(text.option_tokens))
+    return Measures(values, terms)
+
+
+def text_of(message: Json) -> str:
+    """The text of a message, its parts joined by line ends."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        texts = [part.get("text") for part in content if isinstance(part, dict)]
+        return "\n".join(text for text in texts if isinstance(text, str))
+    return ""
+
+
+def _classes(text: Text, pairs: set[tuple[str, str]]) -> tuple[Counts, list[int]]:
+    """Count the classes of words in the request, and the topics in everything."""
+    ask = text.ask
+    whole = ask is text.tokens
+    asks = _NONE | Counter(map(_class_of, ask))
+    for pair in _PAIRS & (pairs if whole else set(pairwise(ask))):
+        asks[lexicon.PAIRS[pair]] += 1
+    if asks["foreign"] or not text.stem.isascii():
+        for token in ask:
+            if len(token) > 5 and token not in lexicon.WORDS and (name := lexicon.STEMS.get(token[:5])):
+                asks[name] += 1
+    if text.dense:
+        ends = text.stem if len(text.stem) <= 300 else text.stem[:80] + text.stem[-80:]
+        for name, phrases in scripts.WORDS:
+            asks[name] += sum(phrase in ends for phrase in phrases)
+    about = asks if whole else Counter(map(_class_of, text.tokens))
+    if not text.options:
+        return asks, [about.get(name, 0) for name in lexicon.TOPICS]
+    among = Counter(map(_class_of, text.option_tokens)).get
+    return asks, [about.get(name, 0) + among(name, 0) for name in lexicon.TOPICS]
+
+
+def _size(text: Text, words: list[str], count: float) -> list[float]:
+    # A character of Chinese or Japanese is about 0.6 words.
+    if text.dense > count:
+        count += 0.6 * text.dense
+    count += text.skipped / 6
+    sizes = [*map(len, words)]
+    long = [size for size in sizes if size > 7]
+    ends = text.stem.count
+    sentences = ends(". ") + ends("? ") + ends("! ") + ends("。") + 1
+    return [
+        count,
+        len(text.ask),
+        max(0.0, count - len(text.ask)) if len(text.tokens) > 120 else 0,
+        text.length,
+        sum(sizes) / len(words) if words else 0,
+        len(long),
+        len([size for size in long if size > 11]),
+        sentences,
+        count / sentences,
+        len(words),
+        len(_COMMON.intersection(words)) / len(words) if words else 0,
+    ]
+
+
+def _structure(text: Text, bag: Counter[str], numbers: int) -> list[float]:
+    stem, options, sign = text.stem, text.options, bag.get
+    count = stem.count
+    values: list[float] = [
+        text.choices,
+        len(text.option_tokens) / text.choices if text.choices else 0,
+        len([token for token in text.option_tokens if token[0].isdigit()]),
+        "all of the" in options or "none of the" in options or "both a" in options,
+        text.shots,
+        (count(" - ") if "-" in bag else 0) + (len(_NUMBERED.findall(stem)) if numbers else 0),
+        count("__") + count("..."),
+        sign("?", 0),
+        sign("!", 0),
+        sign('"', 0),
+        sign("(", 0),
+        sign(":", 0),
+        sign(",", 0),
+        sign("|", 0),
+        count("://") if ":" in bag else 0,
+        not stem.endswith(_ENDS),
+    ]
+    if not stem.isascii():
+        for place, signs in _WIDE:
+            values[place] += sum([sign(one, 0) for one in signs])
+    return values
+
+
+def _signs(text: Text, bag: Counter[str], numbers: int) -> list[float]:
+    stem, sign = text.stem, bag.get
+    equals, less, more, semicolons = sign("=", 0), sign("<", 0), sign(">", 0), sign(";", 0)
+    braces, ticks = sign("{", 0) + sign("[", 0), sign("`", 0)
+    coded = equals or less or more or semicolons or braces or ticks
+    # A dollar before a digit is money; any other closes a formula.
+    dollars = sign("$", 0)
+    prices = len(_PRICE.findall(stem)) if dollars else 0
+    strange = not stem.isascii()
+    return [
+        len(lexicon.CODE.intersection(bag)),
+        sum(map(stem.count, _CODE_MARKS)) if coded else 0,
+        100.0 * (sign("(", 0) + braces + equals + semicolons) / (len(stem) + 40),
+        stem.count("```") if ticks else 0,
+        semicolons,
+        stem.count("_"),
+        numbers,
+        len(_BIG.findall(stem)) if numbers else 0,
+        len(_DECIMAL.findall(stem)) if numbers else 0,
+        sign("\\", 0),
+        sign("+", 0) + equals + sign("*", 0) + less + more + sign("/", 0) + sign("^", 0),
+        sum([sign(one, 0) for one in _HEAVY_MATHS]) if strange else 0,
+        dollars - prices,
+        prices + sign("%", 0) + (sum([sign(one, 0) for one in _MONEY]) if strange else 0),
+        len(_LETTERS.intersection(bag)),
+    ]
+
+
+def _form(text: Text, asks: Counts, words: float) -> list[float]:
+    tokens = text.ask
+    first = lexicon.WORDS.get(tokens[0]) if tokens else None
+    last = lexicon.WORDS.get(_last_sentence_start(tokens))
+    hard = sum([asks[name] for name in _HARD])
+    simple = asks["brevity"] + asks["classify"] + asks["translate"] + asks["lookup"]
+    moderate = asks["summarise"] + asks["translate"] + asks["explain"]
+    plain = first in _PLAIN and not asks["explain"] and not asks["prove"]
+    named = first == "who_when_where" or asks["lookup"] > 0
+    codes = asks["code_noun"] or asks["code_verb"] or asks["code_hard"]
+    return [
+        *[((first == name) + (last == name)) for name in _FIRST],
+        (first in _ORDERS) + (last in _ORDERS),
+        simple if words > 80 and not hard else 0,
+        moderate if words > 80 and not hard else 0,
+        hard if words <= 40 else 0,
+        plain and words <= 14,
+        sum([asks[name] > 0 for name in _HARD_KINDS]),
+        hard if named and words <= 14 else 0,
+        text.courtesy,
+        0 < words <= 12 and not asks["what"] and first not in _ORDERS and "?" not in text.stem,
+        asks["constraint"] + asks["depth"] + asks["analyse"] + asks["design"] + asks["prove"],
+        len(tokens) if codes else 0,
+    ]
+
+
+def _last_sentence_start(tokens: list[str]) -> str:
+    """The first word of the last sentence, if it is not also the first sentence."""
+    for place in range(len(tokens) - 3, max(0, len(tokens) - 40), -1):
+        if tokens[place] in ".?!":
+            return tokens[place + 1]
+    return ""
+
+
+def _language(text: Text, asks: Counts) -> list[float]:
+    foreign = asks["foreign"] / (len(text.ask) + 3)
+    if text.stem.isascii():
+        return [0.0, 0.0, 0.0, foreign]
+    return [
+        float(len(_ACCENTS.findall(text.stem))),
+        float(len(_CYRILLIC.findall(text.stem))),
+        float(text.dense),
+        foreign,
+    ]
+
+
+def _conversation(body: Json, messages: list[Json], last: int) -> list[float]:
+    system = history = code = 0
+    parts: Counter[str] = Counter()
+    for place, message in enumerate(messages):
+        content = message.get("content")
+        if isinstance(content, list):
+            parts.update([str(part.get("type")) for part in content if isinstance(part, dict)])
+            content = text_of(message)
+        if place == last or not isinstance(content, str):
+            continue
+        if message.get("role") in ("system", "developer"):
+            system += len(content)
+        else:
+            history += len(content)
+            code += content.count("```", 0, HEAD)
+    form = body.get("response_format")
+    kind = form.get("type") if isinstance(form, dict) else None
+    roles = [message.get("role") for message in messages]
+    return [
+        system / 6,
+        (roles.count("user")),
+        history / 6,
+        float(code),
+        float(_length(body.get("tools")) + _length(body.get("functions"))),
+        (roles.count("tool")),
+        float(parts["image_url"] + parts["input_image"] + parts["image"]),
+        float(parts["file"] + parts["input_file"] + parts["document"]),
+        float(parts["input_audio"]),
+        float(kind == "json_object"),
+        float(kind == "json_schema"),
+        _EFFORTS.get(str(body.get("reasoning_effort")), 0.0),
+    ]
+
+
+def _length(value: object) -> int:
+    return len(value) if isinstance(value, list) else 0
