@@ -1,0 +1,316 @@
+"""Which targets answer a call, in which order: the table of names, the tiers, and what each call needs.
+
+Pure: it knows the configuration and the catalogue, is told of the fleet with each call, and keeps no clock. All that
+does not depend on a call is worked out once, when the router is made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ..call import TIERS, Call, Json, Model, Plan, Planned, Target, Tier, Verdict
+from ..catalogue import Catalogue
+from ..ceiling import prompt_tokens
+from ..errors import BadRequest, NotFound
+from ..settings import Settings
+from .conversations import Conversations
+from .directory import Directory
+from .draft import LEAST_ANSWERS, Draft
+from .needs import Needs, Options, needs_of, options_of, tier_named
+from .strategies import STRATEGIES, Candidate, Fleet, Random, no_chance
+
+AUTO = ("auto", "aura")
+MAX_NAME = 128
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*")
+_PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*(?:/[A-Za-z0-9][A-Za-z0-9._:@+-]*)+")
+_RANK = {tier: rank for rank, tier in enumerate(TIERS)}
+
+Judge = Callable[[Json], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the client asked for by ``model``, header and options.
+
+    Args:
+        pinned: exactly this target.
+        first: these before all others.
+        only: nothing but ``first``.
+        tier: this tier, without asking the classifier.
+        ceiling: no tier above this one.
+    """
+
+    pinned: Candidate | None = None
+    first: tuple[Candidate, ...] = ()
+    only: bool = False
+    tier: Tier | None = None
+    ceiling: Tier | None = None
+
+
+@dataclass(slots=True)
+class Ask:
+    """One call on its way to a plan."""
+
+    call: Call
+    wish: Wish
+    fallbacks: list[Candidate]
+    needs: Needs
+    options: Options
+    fleet: Fleet
+
+
+_ANY_TIER = Wish()
+Group = tuple[Candidate, ...]
+Filled = TypeVar("Filled")
+
+
+class Router:
+    """Makes the plan of each call.
+
+    Args:
+        random: an even number in 0..1, for the strategies that draw or explore; without it they do neither, so that the
+            same calls get the same plans.
+    """
+
+    def __init__(self, settings: Settings, catalogue: Catalogue, random: Random = no_chance) -> None:
+        self._catalogue, self._random = catalogue, random
+        self._directory = Directory(settings, catalogue)
+        self._orders = _orders(self._directory.tiers)
+        self._policy, self._spill = settings.router.requested_model, settings.router.spill
+        self._strategy = STRATEGIES[settings.router.strategy]
+        self._generation = f"{self._directory.fingerprint()} {self._spill}"
+        self._baseline = settings.cost.baseline_model
+        self._conversations = Conversations()
+
+    def targets(self) -> list[Target]:
+        """Every target that the configuration lists, in its order."""
+        return self._directory.targets()
+
+    def models(self) -> list[tuple[str, Model | None, str]]:
+        """What can be asked for, as (id, model, who owns it); a tier is no model."""
+        return self._directory.models()
+
+    def baseline(self) -> Model | None:
+        """The model that savings are counted against: the configured one, else the first of the highest tier."""
+        if self._baseline:
+            known = self._directory.known(self._baseline)
+            return known.planned.model if known else self._catalogue.find(self._baseline)
+        tiers = self._directory.tiers
+        return next((tiers[tier][0].planned.model for tier in reversed(TIERS) if tiers[tier]), None)
+
+    def plan(self, call: Call, judge: Judge, fleet: Fleet) -> Plan:
+        """Choose the targets of a call, in their order.
+
+        Raises:
+            BadRequest: a name or an option is not what it should be, or nothing can serve the call.
+            NotFound: the model is nowhere listed.
+        """
+        options = options_of(call)
+        wish = self._wish(call, options)
+        fallbacks = [self._fallback(name, param) for name, param in options.fallbacks]
+        ask = Ask(call, wish, fallbacks, needs_of(call), options, fleet)
+        named = wish.pinned is not None or wish.only
+        plan = self._named_plan(ask) if named else self._routed_plan(ask, judge)
+        plan.signature = self._signature(plan, ask)
+        return plan
+
+    def remember(self, call: Call, plan: Plan, target: Target) -> None:
+        """Note who answered, so that the conversation stays there."""
+        if plan.preferred is not None and plan.tier is not None:
+            self._conversations.keep(call, plan.tier, target if target == plan.preferred else None)
+
+    def _named_plan(self, ask: Ask) -> Plan:
+        """The plan of a call that names its targets: those, and nothing else."""
+        wish = ask.wish
+        first = wish.first if wish.pinned is None else (wish.pinned,)
+
+        def fill(draft: Draft) -> Tier | None:
+            draft.take(draft.fitting(first))
+            draft.take(draft.fitting(ask.fallbacks))
+            draft.drop_doubles()
+            model = first[0].planned
+            return model.tier or model.model.tier
+
+        draft, tier = _filled(ask, fill)
+        return _plan(draft, draft.targets, tier, pinned=wish.pinned is not None)
+
+    def _routed_plan(self, ask: Ask, judge: Judge) -> Plan:
+        """The plan of a call that leaves the choice to a tier."""
+        place = self._conversations.place(ask.call)
+        verdict, tier = None, ask.wish.tier
+        if tier is None:
+            verdict = judge(ask.call.body)
+            tier = verdict.tier
+            if place is not None and _RANK[place.tier] > _RANK[tier]:
+                tier = place.tier
+            ceiling = ask.wish.ceiling
+            if ceiling is not None and _RANK[tier] > _RANK[ceiling]:
+                tier = ceiling
+        steady = place.target if place is not None else None
+        draft, chosen = _filled(ask, lambda draft: self._fill(ask, draft, tier, steady))
+        targets = draft.targets
+        well = [planned for planned in targets if ask.fleet.available(planned.target)]
+        if len(well) != len(targets):
+            well += [planned for planned in targets if planned not in well]
+        plan = _plan(draft, well, chosen)
+        plan.verdict, plan.preferred = verdict, targets[0].target
+        return plan
+
+    def _fill(self, ask: Ask, draft: Draft, tier: Tier, steady: Target | None) -> Tier:
+        """Find the tier's targets, or the next tier's that has any; then the client's fallbacks; then other tiers'."""
+        chosen: Tier | None = None
+        if ask.wish.first:
+            draft.take(self._ordered(draft.fitting(ask.wish.first), ask, None))
+            chosen = tier if draft.targets else None
+        named_fallbacks = False
+        for group_tier, group in self._orders[tier, ask.wish.ceiling]:
+            if chosen is not None and group_tier is not chosen and not self._spills(chosen, group_tier):
+                continue
+            fitting = draft.fitting(group)
+            if not fitting:
+                continue
+            draft.take(self._ordered(fitting, ask, steady if chosen is None else None))
+            if not named_fallbacks:
+                chosen, named_fallbacks = chosen or group_tier, True
+                draft.take(draft.fitting(ask.fallbacks))
+        if not named_fallbacks:
+            draft.take(draft.fitting(ask.fallbacks))
+        if ask.fallbacks or ask.wish.first:
+            draft.drop_doubles()
+        return chosen or tier
+
+    def _ordered(self, candidates: list[Candidate], ask: Ask, steady: Target | None) -> list[Candidate]:
+        """By the strategy, but a conversation's own target before all."""
+        if len(candidates) > 1:
+            candidates = self._strategy(candidates, ask.needs, ask.fleet, self._random)
+            if steady is not None:
+                candidates.sort(key=lambda candidate: candidate.planned.target != steady)
+        return candidates
+
+    def _spills(self, chosen: Tier, other: Tier) -> bool:
+        return self._spill == "any" or (self._spill == "up" and _RANK[other] > _RANK[chosen])
+
+    def _wish(self, call: Call, options: Options) -> Wish:
+        """Read what the client's ``model`` asks for."""
+        name = call.body.get("model", AUTO[0])
+        pinned = self._checked(name)
+        if pinned is not None:
+            return Wish(pinned=pinned)
+        if call.door == "embeddings":
+            first = self._directory.serving(name)
+            if not first:
+                raise _not_found(name)
+            return Wish(first=first, only=True)
+        if options.tier is not None:
+            return Wish(tier=options.tier)
+        tier = tier_named(name)
+        if tier is not None:
+            return Wish(tier=tier)
+        if self._policy == "route" or name.lower() in AUTO:
+            return _ANY_TIER
+        return self._hinted(name)
+
+    def _hinted(self, name: str) -> Wish:
+        """What a catalogue name means where it is more than a hint."""
+        listed = self._directory.named(name)
+        model = listed[0].planned.model if listed else self._catalogue.find(name)
+        if model is None:
+            return _ANY_TIER
+        tier = (listed[0].planned.tier if listed else None) or model.tier
+        if self._policy == "ceiling":
+            return Wish(ceiling=tier)
+        return Wish(first=self._directory.serving(name), tier=tier)
+
+    def _checked(self, name: object) -> Candidate | None:
+        """The target that a name pins, None if it is a name of another kind.
+
+        Raises:
+            BadRequest: it has not the form of a name.
+            NotFound: it names a target that is nowhere listed.
+        """
+        if not isinstance(name, str) or len(name) > MAX_NAME:
+            raise _malformed()
+        if _NAME.fullmatch(name):
+            return None
+        if not _PATH.fullmatch(name):
+            raise _malformed()
+        pinned = self._directory.target(name)
+        if pinned is None and not self._directory.named(name):
+            raise _not_found(name)
+        return pinned
+
+    def _fallback(self, name: str, param: str) -> Candidate:
+        found = self._directory.target(name) if len(name) <= MAX_NAME and _PATH.fullmatch(name) else None
+        if found is None:
+            raise BadRequest("a fallback must be provider/model, of a provider that lists the model", param=param)
+        return found
+
+    def _signature(self, plan: Plan, ask: Ask) -> str:
+        """What a stored answer may be shared by: everything that was chosen, nothing that is so only for now."""
+        wish = ask.wish
+        named = (wish.pinned,) if wish.pinned is not None else wish.first
+        parts = [self._generation, plan.tier.value if plan.tier and not plan.pinned else "-"]
+        parts += [candidate.target.name for candidate in named]
+        if ask.fallbacks:
+            parts += ["fallbacks", *(candidate.target.name for candidate in ask.fallbacks)]
+        if ask.options.max_cost_usd is not None:
+            parts += ["max_cost_usd", repr(ask.options.max_cost_usd)]
+        return " ".join(parts)
+
+
+def _orders(tiers: dict[Tier, tuple[Candidate, ...]]) -> dict[tuple[Tier, Tier | None], list[tuple[Tier, Group]]]:
+    """For each tier and ceiling, all tiers in the order in which they are used, no target twice."""
+    orders = {}
+    for ceiling in (None, *TIERS):
+        allowed = [tier for tier in TIERS if ceiling is None or _RANK[tier] <= _RANK[ceiling]]
+        for tier in allowed:
+            above = [other for other in allowed if _RANK[other] > _RANK[tier]]
+            below = [other for other in reversed(allowed) if _RANK[other] < _RANK[tier]]
+            seen: set[Target] = set()
+            order = []
+            for other in (tier, *above, *below):
+                group = tuple(c for c in tiers[other] if c.planned.target not in seen)
+                seen.update(c.planned.target for c in group)
+                order.append((other, group))
+            orders[tier, ceiling] = order
+    return orders
+
+
+def _filled(ask: Ask, fill: Callable[[Draft], Filled]) -> tuple[Draft, Filled]:
+    """A draft with at least one target, with room for a decent answer if the client's money allows it.
+
+    Raises:
+        BadRequest: nothing can serve the call.
+    """
+    ceiling = ask.options.max_cost_usd
+    prompt = 0 if ceiling is None else prompt_tokens(ask.call.body)
+    for shorten in (False, True):  # agents ask for more than small models write: a shorter answer beats none
+        for least in LEAST_ANSWERS if ceiling is not None else LEAST_ANSWERS[:1]:
+            draft = Draft(ask.needs, ceiling, least, prompt, shorten)
+            filled = fill(draft)
+            if draft.targets:
+                return draft, filled
+    raise draft.refusal()
+
+
+def _plan(draft: Draft, targets: list[Planned], tier: Tier | None, *, pinned: bool = False) -> Plan:
+    limits = [planned.max_tokens for planned in targets if planned.max_tokens is not None]
+    return Plan(targets, tier, pinned, left_out=draft.left_out, max_tokens=min(limits, default=None))
+
+
+def _malformed() -> BadRequest:
+    return BadRequest(
+        "model must be auto, a tier, a model's name or provider/model, of at most 128 letters, digits and . _ : @ + -",
+        param="model",
+    )
+
+
+def _not_found(name: str) -> NotFound:
+    return NotFound(
+        f"No provider lists the model {name}; GET /v1/models shows what there is.",
+        param="model",
+        code="model_not_found",
+    )

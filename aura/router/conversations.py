@@ -1,0 +1,104 @@
+"""Which tier and target a conversation has, so that it stays there: by its first messages, for the newest ones only."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import islice
+from typing import Any
+
+from ..call import TIERS, Call, Target, Tier
+
+MAX_CONVERSATIONS = 10_000
+# So many characters of a text's beginning and end, and its length, stand for it: a hash never holds the loop.
+_ENDS = 4096
+_DEPTH = 4
+_ITEMS = 64  # of a list or an object
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a conversation is.
+
+    Args:
+        tier: the highest that it has had.
+        target: who answers it, None if only a failover reached anyone.
+    """
+
+    tier: Tier
+    target: Target | None
+
+
+class Conversations:
+    """The newest conversations of one worker."""
+
+    def __init__(self, size: int = MAX_CONVERSATIONS) -> None:
+        self._size = size
+        self._places: OrderedDict[bytes, Place] = OrderedDict()
+
+    def place(self, call: Call) -> Place | None:
+        """Where the conversation that a call goes on with is; None for one that begins."""
+        if not self._places or not _goes_on(call):
+            return None
+        return self._places.get(_key(call))
+
+    def keep(self, call: Call, tier: Tier, target: Target | None) -> None:
+        """Note who answered.
+
+        Args:
+            target: None keeps the one that is known: the conversation was answered elsewhere for this once.
+        """
+        key = _key(call)
+        before = self._places.pop(key, None)
+        if before is not None and _goes_on(call):
+            if TIERS.index(before.tier) > TIERS.index(tier):
+                tier, target = before.tier, before.target
+            elif target is None and before.tier is tier:
+                target = before.target
+        self._places[key] = Place(tier, target)
+        if len(self._places) > self._size:
+            self._places.popitem(last=False)
+
+
+def _goes_on(call: Call) -> bool:
+    """Whether a call has more than a conversation's beginning: a turn after the first of the user."""
+    messages = call.body.get("messages")
+    if not isinstance(messages, list):
+        return False
+    for message in messages:  # noqa: SIM110  (asked of every call; any() takes three times as long)
+        if _role(message) in ("assistant", "tool"):
+            return True
+    return False
+
+
+def _role(message: Any) -> Any:
+    return message.get("role") if isinstance(message, dict) else None
+
+
+def _key(call: Call) -> bytes:
+    """A hash of the tenant and the first messages: all up to the user's first turn."""
+    digest = blake2b(call.caller.encode(), digest_size=16, person=b"aura.talk")
+    for message in call.body.get("messages") or ():
+        role = _role(message)
+        digest.update(b"\0m")
+        _feed(digest, role, 1)
+        _feed(digest, message.get("content") if isinstance(message, dict) else None, _DEPTH)
+        if role == "user":
+            break
+    return digest.digest()
+
+
+def _feed(digest: Any, value: Any, depth: int) -> None:
+    if isinstance(value, str):
+        if len(value) > 2 * _ENDS:
+            value = f"{value[:_ENDS]}\0{len(value)}\0{value[-_ENDS:]}"
+        digest.update(b"\0s" + value.encode("utf-8", "surrogatepass"))
+    elif depth and isinstance(value, list):
+        for item in value[:_ITEMS]:
+            digest.update(b"\0l")
+            _feed(digest, item, depth - 1)
+    elif depth and isinstance(value, dict):
+        for name, item in islice(value.items(), _ITEMS):
+            _feed(digest, name, 1)
+            _feed(digest, item, depth - 1)
