@@ -1,0 +1,323 @@
+"""One attempt at one target: the request goes out, a whole answer or a stream of chunks comes in."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import orjson
+
+from .call import Chunk, Json, Planned, Translation, Usage
+from .dialects import Reader
+from .dialects.assembly import Assembler, completion_chunks
+from .dialects.openai import usage_in
+from .errors import Failure, Reason
+from .failover import Step
+from .providers import Provider
+from .sse import Decoder, Event, EventTooLarge, LineDecoder
+from .tokens import Sender
+from .upstream import Response
+
+log = logging.getLogger("aura.exchange")
+
+_OK = 200
+MAX_HELD = 1000  # chunks without content; more of them are no prelude any more
+
+
+@dataclass(slots=True)
+class Whole:
+    """A whole answer.
+
+    Args:
+        body: canonical.
+        data: the same as bytes; the provider's own where nothing had to change.
+    """
+
+    body: Json
+    data: bytes
+    usage: Usage | None
+    translation: Translation
+
+
+class Incoming(Protocol):
+    """A streamed answer as it comes in.
+
+    ``dialect`` names the grammar that the bytes of its chunks (``Chunk.data``) are in, empty where they have none.
+    """
+
+    dialect: str
+
+    @property
+    def translation(self) -> Translation:
+        """What was asked, and what reading the answer needs to know."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the terminal event was seen."""
+
+    def pull(self, deadline: float) -> list[Chunk] | None:
+        """Wait for the next chunks; None at the end.
+
+        Raises:
+            Failure: an error in-band, a broken connection, or ``TIMEOUT`` at the deadline (then pull again).
+        """
+
+    def close(self) -> None:
+        """Let go of the connection; idempotent."""
+
+
+def ask(provider: Provider, planned: Planned, body: Json, upstream: Sender, deadline: float, fresh: bool) -> Whole:
+    """Ask for a whole answer.
+
+    Args:
+        body: the client's, canonical; it is not changed.
+        deadline: monotonic seconds by which the whole answer must be there.
+
+    Raises:
+        Failure: whatever went wrong at the provider.
+        BadRequest: the provider's grammar cannot carry the body.
+    """
+    if provider.answer is not None:
+        return _assembled(provider, planned, body)
+    request, translation = provider.request(body, planned.model)
+    translation.created = int(time.time())
+    response = upstream.send(request, deadline, fresh=fresh, token=provider.token)
+    try:
+        data = response.read(deadline)
+    finally:
+        response.close()
+    if response.status != _OK:
+        raise provider.failure(response.status, response.headers, data, time.time())
+    return _whole(provider, data, translation)
+
+
+def _whole(provider: Provider, data: bytes, translation: Translation) -> Whole:
+    try:
+        parsed = orjson.loads(data)
+    except ValueError:
+        raise Failure(Reason.BAD_RESPONSE, "the answer is not JSON") from None
+    if not isinstance(parsed, dict):
+        raise Failure(Reason.BAD_RESPONSE, "the answer is not an object")
+    model = parsed.get("model")
+    try:
+        body = provider.dialect.response_in(parsed, translation)
+    except Failure as failure:
+        raise provider.clean(failure) from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        raise Failure(Reason.BAD_RESPONSE, "the answer has not the shape of its grammar") from None
+    # What stayed as it was goes on byte for byte.
+    if body is not parsed or body.get("model") != model:
+        data = orjson.dumps(body)
+    usage = body.get("usage")
+    return Whole(body, data, usage_in(usage) if usage else None, translation)
+
+
+def _assembled(provider: Provider, planned: Planned, body: Json) -> Whole:
+    assert provider.answer is not None
+    assembler = Assembler()
+    for chunk in _stamped(provider.answer(body, planned.model)):
+        if chunk.body is not None:
+            assembler.add(chunk.body)
+    completion = assembler.completion()
+    usage = completion.get("usage")
+    translation = Translation(body={}, model=planned.model.name)
+    return Whole(completion, orjson.dumps(completion), usage_in(usage) if usage else None, translation)
+
+
+def _stamped(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Say when, which a provider in the process leaves to us: it has no clock."""
+    created = int(time.time())
+    for chunk in chunks:
+        if chunk.body is not None:
+            chunk.body["created"] = created
+        yield chunk
+
+
+def stream(
+    provider: Provider, planned: Planned, body: Json, upstream: Sender, deadline: float, fresh: bool
+) -> Incoming:
+    """Ask for a stream; returns when the head has come. Arguments and errors as of :func:`ask`."""
+    if provider.answer is not None:
+        return Ready(_stamped(provider.answer(body, planned.model)), Translation(body={}, model=planned.model.name))
+    if provider.streams is not None and not provider.streams(planned.model):
+        without = {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
+        return _told(ask(provider, planned, without, upstream, deadline, fresh))
+    request, translation = provider.request(body, planned.model)
+    translation.created = int(time.time())
+    response = upstream.send(request, deadline, fresh=fresh, token=provider.token)
+    try:
+        if response.status != _OK:
+            raise provider.failure(response.status, response.headers, response.read(deadline), time.time())
+        if response.headers.get("content-type", "").startswith("application/json"):
+            return _told(_whole(provider, response.read(deadline), translation))
+    except BaseException:
+        response.close()
+        raise
+    return Live(response, provider, translation)
+
+
+def _told(whole: Whole) -> Ready:
+    """A whole answer, said as a stream: some models and servers do not stream."""
+
+    def chunks() -> Iterator[Chunk]:
+        for body in completion_chunks(whole.body, include_usage=whole.usage is not None):
+            choices = body["choices"]
+            content = any(choice["delta"] for choice in choices)
+            finished = sum(1 for choice in choices if choice["finish_reason"])
+            yield Chunk(body, content=content, finished=finished, usage=None if choices else whole.usage)
+
+    return Ready(chunks(), whole.translation)
+
+
+# What every chunk of a stream repeats; Azure's filter results come before it is known, and leave it empty.
+_HEAD = ("id", "object", "created", "model")
+
+
+def with_heads(chunks: list[Chunk]) -> list[Chunk]:
+    """Complete the chunks that came before their stream said who it is, from the first that does."""
+    bodies = [chunk.body for chunk in chunks if chunk.body is not None]
+    head = next((body for body in bodies if body.get("object") and body.get("id")), None)
+    if head is None or head is bodies[0]:
+        return chunks
+    told = []
+    for chunk in chunks:
+        body = chunk.body
+        if body is not None and not body.get("object"):
+            known = {key: body.get(key) or head.get(key) for key in _HEAD}
+            chunk = replace(chunk, body={**body, **known}, data=b"")  # noqa: PLW2901  (the same one, completed)
+        told.append(chunk)
+    return told
+
+
+class Opened:
+    """A stream at one target, its chunks held back until the first with content."""
+
+    __slots__ = ("held", "incoming", "reasoning", "started", "step")
+
+    def __init__(self, incoming: Incoming, step: Step, started: float, reasoning: bool) -> None:
+        self.incoming, self.step, self.started, self.reasoning = incoming, step, started, reasoning
+        self.held: list[Chunk] = []
+
+    def told_usage(self) -> Usage | None:
+        """What the held chunks tell of tokens; a provider may bill a prompt that it did not come to answer."""
+        return next((chunk.usage for chunk in reversed(self.held) if chunk.usage is not None), None)
+
+    def hold_until_content(self, deadline: float) -> None:
+        """Pull events until one carries content, or until a whole answer without content has ended.
+
+        Raises:
+            Failure: the stream failed before any content, so another target may be asked unseen.
+        """
+        while True:
+            chunks = self.incoming.pull(deadline)
+            self.held += chunks or ()
+            if self.incoming.complete or any(chunk.content for chunk in chunks or ()) or len(self.held) > MAX_HELD:
+                return
+            if chunks is None:
+                raise Failure(Reason.INTERRUPTED, "the stream ended before its first content")
+            if time.monotonic() >= deadline:
+                raise Failure(Reason.TIMEOUT)  # what comes all the time is never waited for
+
+
+class Ready:
+    """A stream whose chunks are made here: nothing is waited for."""
+
+    dialect = ""
+
+    def __init__(self, chunks: Iterator[Chunk], translation: Translation) -> None:
+        self.translation = translation
+        self.complete = False
+        self._chunks = chunks
+
+    def pull(self, deadline: float) -> list[Chunk] | None:  # noqa: ARG002  (the shape of Incoming)
+        """Make the next chunk."""
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            self.complete = True
+            return None
+        return [chunk]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Live:
+    """A stream that comes over a connection."""
+
+    __slots__ = (
+        "_clean",
+        "_decoder",
+        "_ended",
+        "_events",
+        "_failure",
+        "_reader",
+        "_response",
+        "dialect",
+        "skipped",
+        "translation",
+    )
+
+    def __init__(self, response: Response, provider: Provider, translation: Translation) -> None:
+        dialect = provider.dialect
+        self.dialect, self.translation = dialect.name, translation
+        self.skipped = 0
+        self._clean = provider.clean
+        self._response = response
+        self._decoder: Decoder | LineDecoder = dialect.DECODER()
+        self._reader: Reader = dialect.reader(translation)
+        self._failure: Failure | None = None
+        self._ended = False
+        self._events = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether the terminal event was seen."""
+        return self._reader.complete
+
+    def pull(self, deadline: float) -> list[Chunk] | None:
+        """Wait for the next bytes and read them; see :class:`Incoming`."""
+        if self._failure is not None:
+            raise self._failure
+        if self._ended:
+            self._check_not_empty()
+            return None
+        data = self._response.read_some(deadline)
+        try:
+            events = self._decoder.feed(data) if data else self._decoder.finish()
+        except EventTooLarge as error:
+            raise Failure(Reason.BAD_RESPONSE, str(error)) from None
+        self._ended = not data
+        chunks = self._read(events)
+        if self._ended and not chunks and self._failure is None:
+            self._check_not_empty()
+            return None
+        return chunks
+
+    def _read(self, events: list[Event]) -> list[Chunk]:
+        """What came before an error in the same read is delivered first; the error is raised at the next pull."""
+        chunks: list[Chunk] = []
+        feed = self._reader.feed
+        for event in events:
+            self._events += 1
+            try:
+                chunks += feed(event)
+            except (ValueError, KeyError, TypeError, AttributeError):  # JSON, but of no shape that the grammar knows
+                self.skipped += 1
+            except Failure as failure:
+                self._failure = self._clean(failure)
+                break
+        return chunks
+
+    def _check_not_empty(self) -> None:
+        if self.skipped == self._events:
+            raise Failure(Reason.BAD_RESPONSE, "the stream holds no event of its grammar")
+
+    def close(self) -> None:
+        """Close the connection, or keep it for the next request if the answer was read to its end."""
+        if self.skipped:
+            log.warning("events.skipped", extra={"model": self.translation.model, "count": self.skipped})
+            self.skipped = 0
+        self._response.close(over=self.complete)

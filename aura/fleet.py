@@ -1,0 +1,101 @@
+"""What is known of the targets from asking them: circuits, open requests, time to first content. Each worker's own."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from . import metrics
+from .call import Target
+from .circuit import Circuit, Clock, State
+from .failover import RetryBudget
+
+log = logging.getLogger("aura.fleet")
+
+# A pinned target of a provider with ``extra-models: "*"`` is any name at all; the least recently asked are forgotten.
+MAX_TARGETS = 2048
+_LEVELS = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2, State.THROTTLED: 3}
+_WEIGHT = 0.2  # of the newest time in the moving average
+
+
+@dataclass(slots=True)
+class _Known:
+    circuit: Circuit
+    in_flight: int = 0
+    first_content_s: float | None = None
+
+
+class Fleet:
+    """All targets.
+
+    Args:
+        listed: the targets of the configuration; metrics name no others.
+    """
+
+    def __init__(self, listed: set[Target], clock: Clock = time.monotonic) -> None:
+        self.budget = RetryBudget(clock)
+        self._listed, self._clock = listed, clock
+        self._known: OrderedDict[Target, _Known] = OrderedDict()
+
+    def _of(self, target: Target) -> _Known:
+        known = self._known.get(target)
+        if known is None:
+            known = self._known[target] = _Known(self._new_circuit(target))
+            if len(self._known) > MAX_TARGETS:
+                self._known.popitem(last=False)
+        return known
+
+    def _new_circuit(self, target: Target) -> Circuit:
+        def changed(before: State, after: State) -> None:
+            gauge.set(_LEVELS[after])
+            level = logging.WARNING if after in (State.OPEN, State.THROTTLED) else logging.INFO
+            log.log(level, "circuit.changed", extra={"target": target.name, "from": before.value, "to": after.value})
+
+        gauge = metrics.circuit_state.labels(target.provider, self.label(target))
+        gauge.set(0)
+        return Circuit(self._clock, random.random, changed)
+
+    def label(self, target: Target) -> str:
+        """The model's name as a metric shows it: a configured one, else ``other``."""
+        return target.model if target in self._listed else "other"
+
+    def circuit(self, target: Target) -> Circuit:
+        """The target's circuit."""
+        return self._of(target).circuit
+
+    def available(self, target: Target) -> bool:
+        """Whether the target would be asked now."""
+        known = self._known.get(target)
+        return known is None or known.circuit.available()
+
+    def first_content_s(self, target: Target) -> float | None:
+        """Moving average of the seconds to first content; None if it was never asked."""
+        known = self._known.get(target)
+        return known.first_content_s if known else None
+
+    def in_flight(self, target: Target) -> int:
+        """Requests open at the target from this worker."""
+        known = self._known.get(target)
+        return known.in_flight if known else 0
+
+    def begun(self, target: Target) -> None:
+        """A request is being sent."""
+        self._of(target).in_flight += 1
+
+    def ended(self, target: Target) -> None:
+        """The request has ended, however."""
+        known = self._of(target)
+        known.in_flight = max(0, known.in_flight - 1)
+
+    def first_content(self, target: Target, seconds: float) -> None:
+        """Content came after so many seconds."""
+        known = self._of(target)
+        before = known.first_content_s
+        known.first_content_s = seconds if before is None else before + _WEIGHT * (seconds - before)
+
+    def states(self) -> dict[Target, State]:
+        """The state of every target that was asked."""
+        return {target: known.circuit.state() for target, known in self._known.items()}

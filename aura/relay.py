@@ -1,0 +1,384 @@
+"""A stream on its way to the client: held until the first content, then passed on, its end noted once.
+
+The attempts run in a green thread of their own until the first content, because the client's 200 cannot wait longer
+than ``PATIENCE``: after that the head goes out and comments keep the connection alive while attempts go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from typing import Any
+
+import gevent
+import orjson
+
+from . import limits, metrics, sse
+from .call import Answer, Call, Chunk, Json, Usage, estimate_tokens, text_tokens
+from .dialects.assembly import Assembler, completion_chunks
+from .errors import AuraError, Failure, Overloaded, Reason, ShuttingDown, UpstreamError
+from .exchange import Incoming, Opened, with_heads
+from .failover import Step
+from .ledger import CLIENT_LEFT, Ledger
+from .splice import added
+
+log = logging.getLogger("aura.gateway")
+
+PATIENCE = 15.0  # before a 200 without content goes out
+KEEP_ALIVE = 10.0  # between comments
+AFTER_FINISH = 2.0  # for the usage event, [DONE] or the body's end
+AFTER_USAGE = 0.05  # for [DONE], which lets the connection be kept; many servers leave it out
+MAX_STORED = 1024 * 1024  # bytes of a stream that may still be cached
+NEVER = float("inf")
+_EARLY = 0.05
+_LEAST_GAP = 1.0
+
+_OWN = "openai"  # the client's grammar
+_DONE = b"data: [DONE]\n\n"
+_ALIVE = b": keep-alive\n\n"
+
+
+Found = tuple[Opened, Step, float]
+# How a broken stream goes on: given its step, the failure and the answer so far, asks the next target.
+Rescuer = Callable[[Step, Failure, Json, Usage], Found]
+
+
+class Relay:
+    """One streamed answer: the iterable that the server sends, piece by piece.
+
+    Args:
+        headers: makes the answer's headers, once it is known who answers.
+        answered: told the target's step and the whole answer at a good end.
+        rescuer: asks another target to go on with an answer that broke off; None where that is not wanted.
+        deadline: when the call must have ended, in monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        ledger: Ledger,
+        headers: Callable[[Call], dict[str, str]],
+        answered: Callable[[Step, Json], None],
+        rescuer: Rescuer | None,
+        deadline: float,
+    ) -> None:
+        self._call, self._ledger, self._headers, self._answered = call, ledger, headers, answered
+        self._rescuer, self._deadline = rescuer, deadline
+        self._opener: gevent.Greenlet[Any, Any] | None = None
+        self._opened: Opened | None = None
+        self._assembler = Assembler()
+        self._size = 0
+        self._usage: Usage | None = None
+        self._before = Usage()  # of the attempts that broke
+        self._pieces: Iterator[bytes] = iter(())
+        self._closed = False
+        self.closed: Callable[[], None] | None = None
+        """Called once when the stream is over, however it ended."""
+
+    def open(self, find: Callable[[], Found]) -> Answer:
+        """Wait for the first content, at most ``PATIENCE`` seconds, and begin the answer.
+
+        Args:
+            find: runs the attempts; raises what the client is told if none succeeds.
+        """
+        self._opener = gevent.spawn(_caught, find)
+        try:
+            self._opener.join(timeout=PATIENCE)
+            if not self._opener.dead:
+                self._pieces = self._late()
+            else:
+                self._take(self._opener.value)
+                self._pieces = self._relayed()
+                self._ledger.overhead(self._call)
+        except BaseException:
+            self._abandon()
+            raise
+        metrics.streams_open.inc()
+        return Answer(200, self._headers(self._call), stream=self, media_type="text/event-stream")
+
+    def _abandon(self) -> None:
+        """Give up before the answer has begun; an opener that has just succeeded must not leave its connection open."""
+        assert self._opener is not None
+        if self._opened is None and self._opener.dead and isinstance(self._opener.value, tuple):
+            opened, step, started = self._opener.value
+            opened.incoming.close()
+            self._ledger.left(self._call, step, started)
+        self._opener.kill(block=False)
+
+    def _take(self, found: Found | Exception) -> None:
+        if isinstance(found, Exception):
+            raise found
+        self._opened = found[0]
+        self._opened.held = with_heads(self._opened.held)
+        self._call.dropped = self._opened.incoming.translation.dropped
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def __next__(self) -> bytes:
+        return next(self._pieces)
+
+    def close(self) -> None:
+        """Note the end, whatever it was; idempotent. Without a noted end the client has left."""
+        if self._closed:
+            return
+        self._closed = True
+        if self.closed is not None:
+            self.closed()
+        metrics.streams_open.dec()
+        self._abandon()
+        if self._opened is not None:
+            self._opened.incoming.close()
+            if not self._call.done:
+                self._ledger.left(self._call, self._opened.step, self._opened.started, self._usage)
+        self._ledger.finish(self._call, CLIENT_LEFT)
+
+    def _late(self) -> Iterator[bytes]:
+        """The 200 is out, content is not: comments until the attempts end."""
+        yield _ALIVE
+        found = yield from self._waited()
+        if isinstance(found, Exception):
+            yield self._error(found if isinstance(found, AuraError) else self._failed(found))
+            return
+        self._take(found)
+        self._ledger.overhead(self._call)
+        yield from self._relayed()
+
+    def _waited(self) -> Generator[bytes, None, Found | Exception]:
+        """Comments until the opener has ended; returns what it found."""
+        assert self._opener is not None
+        while not self._opener.dead:
+            try:
+                self._opener.join(timeout=KEEP_ALIVE)
+            except ShuttingDown:
+                self._opener.kill(block=False)
+                return _shutting_down()
+            if not self._opener.dead:
+                yield _ALIVE
+        found: Found | Exception = self._opener.value
+        return found
+
+    def _relayed(self) -> Iterator[bytes]:
+        """Pass the chunks on; end with ``[DONE]`` after a whole answer, with one error event otherwise."""
+        while True:
+            opened = self._opened
+            assert opened is not None
+            error: AuraError | None
+            try:
+                yield from self._passed_on(opened)
+                return
+            except Failure as failure:
+                opened.incoming.close()
+                error = yield from self._rescued(opened, failure)
+            except _OutOfTime:
+                error = self._given_up(opened, _interrupted())
+            except ShuttingDown:
+                error = self._given_up(opened, _shutting_down())
+            except Exception as bug:  # the last handler of a stream: its end is told, whatever it was
+                error = self._given_up(opened, self._failed(bug))
+            if error is not None:
+                yield self._error(error)
+                return
+
+    def _given_up(self, opened: Opened, error: AuraError) -> AuraError:
+        """Let go of an attempt through no fault of its provider's; returns what the client is told."""
+        opened.incoming.close()
+        self._ledger.left(self._call, opened.step, opened.started, self._told_usage(self._partial()))
+        return error
+
+    def _failed(self, bug: Exception) -> AuraError:
+        log.error("request.failed", extra={"id": self._call.id}, exc_info=bug)
+        return AuraError("The gateway failed; the request id finds the cause in its log.")
+
+    def _rescued(self, opened: Opened, failure: Failure) -> Generator[bytes, None, AuraError | None]:
+        """Have the answer continued; returns what the client is told if it cannot be."""
+        partial = self._partial()
+        usage: Usage = failure.usage or self._told_usage(partial)
+        self._ledger.failed(self._call, opened.step, opened.started, failure, usage)
+        if not failure.rule.next:
+            return failure.to_client()
+        if self._rescuer is None or partial is None:
+            return _interrupted()
+        rescuer, self._opened, self._usage = self._rescuer, None, None
+        before = self._before = added(self._before, usage)
+        self._opener = gevent.spawn(_caught, lambda: rescuer(opened.step, failure, partial, before))
+        found = yield from self._waited()
+        metrics.rescues.labels("rescued" if isinstance(found, tuple) else "failed").inc()
+        if isinstance(found, tuple):
+            self._take(found)
+            yield sse.comment(f"continued by {found[1].planned.target.name}")
+            return None
+        if not isinstance(found, AuraError):
+            return self._failed(found)
+        return found if found.code == "server_shutting_down" else _interrupted()
+
+    def _partial(self) -> Json | None:
+        """The answer so far, if it is one text; None where it cannot be continued."""
+        if self._size > MAX_STORED or self._assembler.in_tool_call:
+            return None
+        partial = self._assembler.completion()
+        choices = partial["choices"]
+        message = choices[0]["message"] if len(choices) == 1 else {"tool_calls": True}
+        return None if message.get("tool_calls") or message.get("function_call") else partial
+
+    def _told_usage(self, partial: Json | None) -> Usage:
+        """What a broken attempt is billed for: what its provider told before, else what is estimated."""
+        told = self._usage or Usage()
+        text = (partial["choices"][0]["message"].get("content") if partial else None) or ""
+        output = round(text_tokens(text)) - self._before.output
+        return replace(told, input=told.input or estimate_tokens(self._call.body), output=max(told.output, output))
+
+    def _passed_on(self, opened: Opened) -> Iterator[bytes]:
+        incoming, chunks = opened.incoming, opened.held
+        spoken_at = alive_at = now = time.monotonic()
+        ends_at = now + AFTER_FINISH if incoming.complete else NEVER
+        while True:
+            chunks, last = _up_to_last(chunks)
+            if last or now >= ends_at:
+                break
+            if chunks:
+                data = self._framed(chunks)
+                if data:
+                    yield data
+                now = time.monotonic()
+                if any(map(_says_something, chunks)):
+                    spoken_at = alive_at = now
+            if incoming.complete:
+                ends_at = min(ends_at, now + (AFTER_USAGE if _tells_usage(chunks) else AFTER_FINISH))
+            until = min(ends_at, spoken_at + self._idle_gap(opened, spoken_at), self._deadline)
+            pulled = self._pull(incoming, until, alive_at + KEEP_ALIVE)
+            now = time.monotonic()
+            if pulled is None:
+                chunks = []
+                break
+            chunks = pulled
+            if now >= alive_at + KEEP_ALIVE and not any(map(_says_something, chunks)):
+                alive_at = now
+                yield _ALIVE
+        yield self._end(opened, chunks)
+
+    def _pull(self, incoming: Incoming, until: float, alive_at: float) -> list[Chunk] | None:
+        """The next chunks; none after a silence that is no failure yet; None at the end of a whole answer."""
+        wake = min(until, alive_at)
+        try:
+            chunks = incoming.pull(wake)
+        except Failure as failure:
+            if incoming.complete:
+                return None  # all was said: what breaks after it is no loss
+            now = time.monotonic()
+            # Timers may be a little early; a provider's own word of a timeout comes at any time.
+            if failure.reason is not Reason.TIMEOUT or now < wake - _EARLY:
+                raise
+            if now >= self._deadline - _EARLY:
+                raise _OutOfTime from None
+            if wake == until:
+                raise
+            return []
+        if incoming.complete:
+            return chunks
+        if chunks is None:
+            raise Failure(Reason.INTERRUPTED, "the stream ended without its terminal event")
+        now = time.monotonic()  # what comes all the time is never waited for
+        if now >= self._deadline:
+            raise _OutOfTime
+        if now >= until and not any(map(_says_something, chunks)):
+            raise Failure(Reason.TIMEOUT)
+        return chunks
+
+    def _idle_gap(self, opened: Opened, since: float) -> float:
+        """How long a stream may be silent; the last half of the call's time is left for who goes on with it."""
+        long = opened.reasoning or self._assembler.in_tool_call
+        gap = limits.LONG_IDLE_GAP if long else limits.IDLE_GAP
+        return gap if self._rescuer is None else min(gap, max(_LEAST_GAP, (self._deadline - since) / 2))
+
+    def _framed(self, chunks: list[Chunk]) -> bytes:
+        """The bytes of some chunks, in the client's grammar."""
+        pieces: list[bytes] = []
+        assert self._opened is not None
+        verbatim = self._opened.incoming.dialect == _OWN
+        for chunk in chunks:
+            body, usage = chunk.body, chunk.usage
+            if usage is not None:
+                self._usage = usage
+            if body is None:
+                continue
+            data = chunk.data if verbatim and chunk.data else orjson.dumps(body)
+            if self._size <= MAX_STORED:
+                self._remember(body, len(data))
+            if usage is not None and not self._call.wants_usage and not body.get("choices"):
+                continue
+            if b"\n" in data:  # the provider wrote the event on several lines; in JSON they are but white space
+                data = data.replace(b"\n", b" ")
+            pieces += (b"data: ", data, b"\n\n")
+        return b"".join(pieces)
+
+    def _remember(self, body: Json, size: int) -> None:
+        """Put the answer together, to be stored or continued; what does not fit is passed on all the same."""
+        try:
+            self._assembler.add(body)
+            self._size += size
+        except (AttributeError, KeyError, TypeError, ValueError):
+            self._size = MAX_STORED + 1
+
+    def _end(self, opened: Opened, chunks: list[Chunk]) -> bytes:
+        """A good end: the last chunks, then ``[DONE]``."""
+        data = self._framed(chunks) + _DONE
+        self._ledger.answered(self._call, opened.step, opened.started, self._usage)
+        if self._size <= MAX_STORED:
+            self._answered(opened.step, self._assembler.completion())
+        self._ledger.finish(self._call, 200)
+        return data
+
+    def _error(self, error: AuraError) -> bytes:
+        """The one error event that ends a stream which cannot go on; the 200 is out, so the log alone tells."""
+        self._call.outcome = error.code or "interrupted"
+        self._ledger.finish(self._call, 200)
+        return sse.encode(orjson.dumps(error.body()))
+
+
+class _OutOfTime(Exception):
+    """The call's own time is up while its answer is still coming."""
+
+
+def _up_to_last(chunks: list[Chunk]) -> tuple[list[Chunk], bool]:
+    """The chunks up to the terminal event, and whether it is among them; what stands behind it is not the answer's."""
+    for index, chunk in enumerate(chunks):
+        if chunk.last:
+            return chunks[: index + 1], True
+    return chunks, False
+
+
+def _says_something(chunk: Chunk) -> bool:
+    """Whether a chunk ends a silence: some servers fill it with deltas that hold nothing."""
+    if chunk.content or chunk.finished:
+        return True
+    choices = chunk.body.get("choices") if chunk.body else None
+    return any(value for choice in choices or () for key, value in (choice.get("delta") or {}).items() if key != "role")
+
+
+def _tells_usage(chunks: list[Chunk]) -> bool:
+    """Whether the usage event has come: nothing but ``[DONE]`` could follow it."""
+    return bool(chunks) and chunks[-1].usage is not None and not (chunks[-1].body or {}).get("choices")
+
+
+def _caught(find: Callable[[], Found]) -> Found | Exception:
+    try:
+        return find()
+    except Exception as error:  # carried over to the green thread that waits for it
+        return error
+
+
+def _interrupted() -> AuraError:
+    return UpstreamError("The provider's answer broke off; what was sent is not the whole.", code="stream_interrupted")
+
+
+def _shutting_down() -> AuraError:
+    return Overloaded("The gateway is shutting down.", code="server_shutting_down")
+
+
+def frames_of(completion: Json, wants_usage: bool) -> Iterator[bytes]:
+    """A stored answer as a stream, in one piece."""
+    chunks = completion_chunks(completion, wants_usage and bool(completion.get("usage")))
+    yield b"".join(b"data: %b\n\n" % orjson.dumps(chunk) for chunk in chunks) + _DONE
