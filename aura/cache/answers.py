@@ -1,0 +1,230 @@
+"""Stored answers: given to calls that ask the same, kept of calls that went well."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import gevent
+import orjson
+
+from .. import metrics
+from ..call import Call, Json, Plan, Target, Tier
+from ..settings import CacheSettings
+from .control import Control, control_of, not_stored
+from .entry import Codec, Head, Poisoned, head_of, well_formed
+from .key import key_of, tag
+
+# An answer of letters is a quarter of its size when it is compressed; what is not is seldom one.
+_UNPACKED = 4
+_LOOK_AGAIN = 0.02  # seconds between two looks for what another process was asked for
+
+Chosen = Callable[[str, bytes], bool]
+
+
+class Store(Protocol):
+    """Where bytes are kept: a flask-caching backend, and what else the cache needs of it."""
+
+    def get(self, key: str) -> Any:
+        """The bytes under a key, None if there are none."""
+
+    def set(self, key: str, value: Any, timeout: Any = None) -> bool | None:
+        """Keep bytes for so many seconds."""
+
+    def delete(self, key: str) -> bool:
+        """Forget a key."""
+
+    def claim(self, key: str) -> bool:
+        """Take the lease of a key, unless another process has it."""
+
+    def release(self, key: str) -> None:
+        """Give the lease of a key back."""
+
+    def purge(self, scope: str, chosen: Chosen) -> int:
+        """Forget keys that begin with ``scope`` and are chosen with their bytes; returns how many went."""
+
+    def usage(self) -> tuple[int, int]:
+        """How many values there are, and their bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An answer from the cache: canonical, its age in seconds, who gave it, and its JSON."""
+
+    body: Json
+    age: float
+    target: Target
+    data: bytes
+
+
+class AnswerCache:
+    """The answers of calls.
+
+    Args:
+        store: where bytes are kept.
+        clock: seconds, of a clock that all share who share the store.
+        ttls: for how many seconds the answers of a tenant are kept, for tenants that have a time of their own.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: CacheSettings,
+        clock: Callable[[], float] = time.time,
+        ttls: Mapping[str, float] | None = None,
+    ) -> None:
+        self._store, self._settings, self._clock = store, settings, clock
+        self._ttls = dict(ttls or {})
+        self._on = settings.enabled and settings.type != "none"
+        self._tier_ttls: dict[Tier | None, float | None] = {
+            Tier.ECO: settings.eco_ttl,
+            Tier.BALANCED: settings.balanced_ttl,
+            Tier.PREMIUM: settings.premium_ttl,
+        }
+        self._codec = Codec()
+
+    def key(self, call: Call, plan: Plan) -> str | None:
+        """The key of a call, None where the cache has no part in it.
+
+        Raises:
+            BadRequest: what it asks of the cache is not what it should be.
+            AuraError: it wants a stored answer or none, and there can be none.
+        """
+        control = control_of(call)
+        key = None
+        if self._on and control.used and (call.body.get("temperature") == 0 or not self._settings.deterministic_only):
+            key = key_of(call.door, call.caller, control.namespace, plan.signature, call.body)
+        if key is None and control.only_if_cached:
+            raise not_stored()
+        return key
+
+    def get(self, key: str, call: Call) -> Stored | None:
+        """The stored answer, unless the call asks for a fresh one; counts the hit or miss.
+
+        Raises:
+            AuraError: there is none, and the call wants nothing else.
+        """
+        control = control_of(call)
+        found = self._read(key, control)
+        call.cache = "miss" if found is None else "hit"
+        (metrics.cache_misses if found is None else metrics.cache_hits).inc()
+        if found is None and control.only_if_cached:
+            raise not_stored()
+        return found
+
+    @contextmanager
+    def lease(self, key: str, call: Call, deadline: float) -> Iterator[Stored | None]:
+        """Ask as the only one of all processes that share the store, while the block runs.
+
+        Yields the answer that another process has stored meanwhile; None: the caller is to ask.
+
+        Args:
+            deadline: monotonic seconds until which it waits for another process.
+        """
+        control, began = control_of(call), time.monotonic()
+        found, claimed = None, control.reads and self._store.claim(key)
+        while control.reads and not claimed and found is None and time.monotonic() < deadline:
+            gevent.sleep(_LOOK_AGAIN)
+            claimed = self._store.claim(key)
+            found = self._read(key, control)
+        call.upstream_s += time.monotonic() - began
+        try:
+            yield found
+        finally:
+            if claimed:
+                self._store.release(key)
+
+    def flight(self, key: str, call: Call) -> Hashable:
+        """What is equal for calls that may share an answer which is still on its way: they want it in one form."""
+        control = control_of(call)
+        patience = call.headers.get("x-aura-timeout")
+        return key, call.stream, call.wants_usage, control.reads, control.writes, patience
+
+    def _read(self, key: str, control: Control) -> Stored | None:
+        entry = self._store.get(key) if control.reads else None
+        if entry is None:
+            return None
+        try:
+            head, body, data = self._codec.unpack(entry, _UNPACKED * self._settings.max_entry)
+        except Poisoned:
+            self._store.delete(key)
+            return None
+        age = max(0.0, self._clock() - head.at)
+        if age > head.ttl or (control.max_age is not None and age > control.max_age):
+            return None
+        metrics.cache_saved_seconds.inc(max(0.0, head.seconds))
+        metrics.cache_saved_usd.inc(max(0.0, head.usd))
+        return Stored(body, age, head.target, data)
+
+    def put(self, key: str, target: Target, body: Json, call: Call | None = None) -> None:
+        """Store a complete answer, if it may be stored.
+
+        Args:
+            call: whose answer it is.
+        """
+        control = control_of(call) if call is not None else Control()
+        ttl = self._ttl(control, call)
+        if ttl <= 0 or not control.writes or not self._worth_keeping(body):
+            return
+        data = orjson.dumps(body)
+        if len(data) > _UNPACKED * self._settings.max_entry:
+            return
+        seconds, usd = (time.monotonic() - call.started, call.cost_usd) if call is not None else (0.0, 0.0)
+        entry = self._codec.pack(Head(self._clock(), ttl, target, round(seconds, 3), round(usd, 9), len(data)), data)
+        if len(entry) <= self._settings.max_entry:
+            self._store.set(key, entry, ttl)
+            self._tell_usage()
+
+    def _ttl(self, control: Control, call: Call | None) -> float:
+        """For how long an answer is kept: the call's own time, its tenant's, its tier's, or that of all."""
+        settings = self._settings
+        if control.ttl is not None:
+            return min(control.ttl, max(settings.max_ttl, settings.ttl))
+        if call is not None and call.caller in self._ttls:
+            return self._ttls[call.caller]
+        of_tier = self._tier_ttls.get(call.tier) if call is not None else None
+        return settings.ttl if of_tier is None else of_tier
+
+    def _worth_keeping(self, body: Json) -> bool:
+        """Whether an answer is whole, not refused, and not cut where those are not wanted."""
+        if not well_formed(body):
+            return False
+        for choice in body.get("choices") or ():
+            reason = choice["finish_reason"]
+            if reason in ("content_filter", "error") or choice["message"].get("refusal"):
+                return False
+            if reason == "length" and not self._settings.store_truncated:
+                return False
+        return True
+
+    def purge(self, tenant: str | None = None, namespace: str | None = None, model: str | None = None) -> int:
+        """Forget stored answers: of a tenant, of a namespace of it, of a model; returns how many went.
+
+        Args:
+            tenant: None: of all tenants.
+            namespace: None: of all namespaces. The one without a name is "".
+            model: the one that answered, as ``model`` or ``provider/model``.
+        """
+        begin = "" if tenant is None else tag(tenant)
+        inner = "" if namespace is None else tag(namespace)
+
+        def chosen(key: str, entry: bytes) -> bool:
+            if not key.startswith(inner, len(begin) or len(tag(""))):
+                return False
+            try:
+                target = head_of(entry)[0].target
+            except Poisoned:
+                return True
+            return model is None or model in (target.model, target.name)
+
+        went = self._store.purge(begin, chosen)
+        self._tell_usage()
+        return went
+
+    def _tell_usage(self) -> None:
+        entries, size = self._store.usage()
+        metrics.cache_entries.set(entries)
+        metrics.cache_bytes.set(size)
