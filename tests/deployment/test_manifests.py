@@ -1,0 +1,225 @@
+"""What the deployment files say about each other and about Aura: names, paths, times that must fit."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aura.api.actuator import PROBES
+from aura.configuration import load
+from aura.configuration.units import duration
+from aura.settings import ServerSettings, Settings
+from tests.server import ROOT
+
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+KUBERNETES = {one["kind"]: one for one in yaml.safe_load_all((ROOT / "k8s" / "aura.yaml").read_text())}
+UNIT = (ROOT / "systemd" / "aura.service").read_text()
+NGINX = (ROOT / "nginx" / "aura.conf").read_text()
+
+
+def variables(text: str) -> dict[str, str]:
+    """The variables of an environment file, those that are commented out too."""
+    return dict(re.findall(r"(?m)^#?([A-Z][A-Z0-9_]*)=(.*)$", text))
+
+
+def from_environment(**environ: str) -> Settings:
+    return load(None, environ)
+
+
+def unknown(settings: Settings) -> list[str]:
+    return [note for note in settings.notes if "not known" in note or "ignored" in note]
+
+
+def stopping(server: ServerSettings) -> float:
+    """Seconds that an instance takes at most from being told to stop."""
+    return server.drain_delay + server.graceful_timeout
+
+
+@pytest.mark.parametrize("name", [".env.example", "systemd/aura.env.example"])
+def test_every_variable_of_the_examples_means_something(name):
+    said = variables((ROOT / name).read_text())
+    own = {key: re.sub(r"\$\{PROMETHEUS_KEY\}", "another-long-text", value) for key, value in said.items()}
+    settings = from_environment(**own)
+
+    assert "OPENAI_API_KEY" in said
+    assert unknown(settings) == []
+
+
+def test_no_example_holds_a_key():
+    texts = [(ROOT / name).read_text() for name in (".env.example", "systemd/aura.env.example", "docker-compose.yml")]
+
+    assert not any(re.search(r"sk-\w{4}|KEY=\w{20}", text) for text in texts)
+
+
+# ---- Compose
+
+
+def test_compose_has_the_whole_stack_on_loopback_only():
+    published = {name: service.get("ports") for name, service in COMPOSE["services"].items()}
+
+    assert published == {
+        "gateway": ["127.0.0.1:8080:8080"],
+        "redis": None,
+        "prometheus": ["127.0.0.1:9090:9090"],
+        "grafana": ["127.0.0.1:3000:3000"],
+    }
+
+
+def test_compose_starts_with_an_environment_file_that_holds_nothing_but_keys():
+    """And without one: everything else has a default."""
+    text = (ROOT / "docker-compose.yml").read_text()
+
+    assert COMPOSE["services"]["gateway"]["env_file"] == [{"path": ".env", "required": False}]
+    assert all(":-" in name for name in re.findall(r"\$\{[^}]*\}", text))
+    assert set(re.findall(r"\$\{(\w+)", text)) <= variables((ROOT / ".env.example").read_text()).keys()
+
+
+def test_compose_tells_the_gateway_what_it_understands():
+    settings = from_environment(**COMPOSE["services"]["gateway"]["environment"], AURA_ALLOW_ANONYMOUS="true")
+
+    assert unknown(settings) == []
+    assert settings.cache.type == "redis"
+    assert duration(COMPOSE["services"]["gateway"]["stop_grace_period"]) > stopping(settings.server)
+
+
+def test_what_compose_mounts_is_there():
+    for service in COMPOSE["services"].values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+
+            assert (ROOT / source).is_dir() if source.startswith(".") else source in COMPOSE["volumes"]
+
+
+def test_prometheus_finds_gateway_and_key_where_compose_puts_them():
+    config = yaml.safe_load((ROOT / "prometheus" / "prometheus.yml").read_text())
+    job = next(job for job in config["scrape_configs"] if job["job_name"] == "aura")
+    mounted = [one["target"] for one in COMPOSE["services"]["prometheus"]["configs"]]
+
+    assert job["static_configs"] == [{"targets": ["gateway:8080"]}]
+    assert [job["authorization"]["credentials_file"]] == mounted
+
+
+def test_grafana_finds_prometheus_and_dashboards_where_compose_puts_them():
+    provisioning = ROOT / "grafana" / "provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"]
+    (boards,) = yaml.safe_load((provisioning / "dashboards" / "aura.yml").read_text())["providers"]
+    grafana = COMPOSE["services"]["grafana"]
+    mounts = dict(volume.split(":")[:2] for volume in grafana["volumes"])
+    home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+
+    assert source["url"] == "http://prometheus:9090"
+    assert mounts["./grafana/dashboards"] == boards["options"]["path"]
+    assert mounts["./grafana/provisioning"] == "/etc/grafana/provisioning"
+    assert (ROOT / "grafana" / "dashboards" / Path(home).name).is_file()
+
+
+# ---- Kubernetes
+
+
+def container() -> dict[str, Any]:
+    (only,) = KUBERNETES["Deployment"]["spec"]["template"]["spec"]["containers"]
+    return only
+
+
+def configured(tmp_path: Path) -> Settings:
+    """The settings of the ConfigMap's file, with the pod's environment."""
+    path = tmp_path / "aura.yml"
+    path.write_text(KUBERNETES["ConfigMap"]["data"]["aura.yml"])
+    environ = {one["name"]: one.get("value", "some:long-secret-text") for one in container()["env"]}
+    return load(str(path), environ)
+
+
+def test_kubernetes_pods_start_with_what_they_are_given(tmp_path):
+    settings = configured(tmp_path)
+
+    assert unknown(settings) == []
+    assert settings.server.host == "0.0.0.0"
+    assert settings.auth.keys
+    assert not settings.auth.allow_anonymous
+    assert settings.server.workers == int(container()["resources"]["limits"]["cpu"])
+
+
+def test_kubernetes_pods_have_the_time_that_they_need_to_stop(tmp_path):
+    pause = float(container()["lifecycle"]["preStop"]["exec"]["command"][1])
+    grace = KUBERNETES["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+
+    assert grace >= pause + stopping(configured(tmp_path).server) + 10
+
+
+def test_kubernetes_asks_the_health_groups():
+    asked = {name: probe["httpGet"]["path"] for name, probe in container().items() if name.endswith("Probe")}
+
+    assert set(asked.values()) == PROBES
+    assert asked["livenessProbe"] == asked["startupProbe"] == "/actuator/health/liveness"
+    assert asked["readinessProbe"] == "/actuator/health/readiness"
+
+
+def test_kubernetes_objects_mean_the_same_pods():
+    labels = KUBERNETES["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    target = KUBERNETES["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
+    mounted = {volume["name"] for volume in KUBERNETES["Deployment"]["spec"]["template"]["spec"]["volumes"]}
+
+    assert KUBERNETES["Deployment"]["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert KUBERNETES["Service"]["spec"]["selector"].items() <= labels.items()
+    assert KUBERNETES["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert target["name"] == KUBERNETES["Deployment"]["metadata"]["name"]
+    assert {mount["name"] for mount in container()["volumeMounts"]} == mounted
+
+
+def test_kubernetes_holds_secrets_by_reference_only():
+    secret = [one for one in container()["env"] if "KEY" in one["name"]]
+
+    assert secret
+    assert all("secretKeyRef" in one["valueFrom"] for one in secret)
+    assert "Secret" not in KUBERNETES
+
+
+def test_kubernetes_scales_by_a_metric_that_exists():
+    from aura import metrics
+
+    (pods,) = [one["pods"] for one in KUBERNETES["HorizontalPodAutoscaler"]["spec"]["metrics"] if one["type"] == "Pods"]
+
+    assert pods["metric"]["name"] in {metric.name for metric in metrics.registry.collect()}
+
+
+# ---- systemd and nginx
+
+
+def test_the_service_has_the_time_that_it_needs_to_stop():
+    said = dict(re.findall(r"(?m)^Environment=(AURA_\w+)=(.*)$", UNIT))
+    settings = from_environment(**{name: value for name, value in said.items() if "%" not in value})
+
+    assert unknown(settings) == []
+    assert settings.server.drain_delay == 5
+    assert float(re.search(r"TimeoutStopSec=(\d+)", UNIT)[1]) >= stopping(settings.server) + 10
+
+
+def test_nginx_ends_idle_connections_before_aura_does():
+    """Else a request may go out on a connection that Aura is about to close."""
+    (upstream,) = re.findall(r"upstream aura \{(.*?)\}", NGINX, re.DOTALL)
+    kept = duration(re.search(r"keepalive_timeout (\w+);", upstream)[1])
+    drain = duration(re.search(r"AURA_SERVER_DRAIN_DELAY=(\w+)", UNIT)[1])
+
+    assert kept < Settings().server.keep_alive
+    assert kept < drain
+
+
+def test_nginx_waits_as_long_as_a_call_may_take_and_takes_as_much():
+    settings = Settings()
+
+    assert duration(re.search(r"proxy_read_timeout (\w+);", NGINX)[1]) > settings.router.long_timeout
+    assert settings.server.max_body == 1024 * 1024 * int(re.search(r"client_max_body_size (\d+)m;", NGINX)[1])
+
+
+def test_every_error_that_nginx_words_is_openais_object():
+    bodies = re.findall(r"""(?m)^    (\d+|default) +'(\{"error".*\})';$""", NGINX)
+    told = set(re.search(r"error_page ([\d ]+) /aura-error", NGINX)[1].split())
+
+    assert {"400", "413", "502", "503", "504"} <= told <= {code for code, _ in bodies} | {"500"}
+    for _, body in bodies:
+        assert json.loads(body)["error"].keys() == {"message", "type", "param", "code"}
