@@ -1,0 +1,63 @@
+"""Who may call: one hook, before the body is read, for every route but the public ones."""
+
+from __future__ import annotations
+
+import os
+from hashlib import blake2b
+
+from flask import Flask, g, request
+
+from ..errors import Unauthorized
+from ..settings import AuthSettings, ClientKey
+
+# Rules that answer without a key; an actuator endpoint joins them by ``aura.actuator.public``.
+HEALTH = "/actuator/health"
+
+
+class Keys:
+    """The clients' keys, held only as keyed hashes.
+
+    A look-up takes the same time whatever is wrong with a key: the hash is keyed with a secret of the process, so what
+    it is compared with, and how far, tells a caller nothing about any key.
+    """
+
+    def __init__(self, keys: tuple[ClientKey, ...]) -> None:
+        self._secret = os.urandom(32)
+        self._by_digest = {self._digest(key.key.reveal()): (key.name, key.admin) for key in keys}
+
+    def __bool__(self) -> bool:
+        return bool(self._by_digest)
+
+    def _digest(self, text: str) -> bytes:
+        return blake2b(text.encode("utf-8", "surrogateescape"), key=self._secret, digest_size=32).digest()
+
+    def find(self, text: str) -> tuple[str, bool] | None:
+        """Name and admin flag of the key that a client sent, None if there is no such key."""
+        return self._by_digest.get(self._digest(text))
+
+
+def register(app: Flask, settings: AuthSettings, public: frozenset[str]) -> None:
+    """Ask for a key before every view.
+
+    Args:
+        public: rules of the URL map that need none.
+    """
+    keys = Keys(settings.keys)
+
+    @app.before_request
+    def authenticate() -> None:
+        here = g._get_current_object()
+        here.caller, here.admin = "", False
+        rule = request.url_rule
+        if rule is None or not keys or rule.rule in public:
+            return  # an unknown path is 404 whoever asks
+        key = keys.find(_sent())
+        if key is None:
+            raise Unauthorized("A valid API key is needed: send it as 'Authorization: Bearer KEY'.")
+        here.caller, here.admin = key
+
+
+def _sent() -> str:
+    """The key of a request; a query string is no place for one."""
+    scheme, _, key = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""

@@ -1,0 +1,70 @@
+"""Errors in OpenAI's grammar, on every path and status."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import orjson
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+from .. import errors
+from ..errors import AuraError, ShuttingDown, scrub
+
+log = logging.getLogger("aura.api")
+MAX_RETRY_AFTER = 120
+
+
+def register(app: Flask) -> None:
+    """Word every exception that reaches Flask."""
+    app.register_error_handler(AuraError, answer)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(ShuttingDown, _shutting_down)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def answer(error: AuraError) -> Response:
+    """The response of an error."""
+    response = Response(orjson.dumps(error.body()), error.status, mimetype="application/json")
+    call = g.get("call")
+    if call is not None:
+        call.outcome = error.code or "error"
+        for name, value in g.gateway.headers(call, cost=False).items():
+            response.headers[name] = value
+    for name, value in error.headers.items():
+        response.headers[name] = scrub(value)
+    response.headers["x-should-retry"] = "true" if error.should_retry else "false"
+    if error.retry_after is not None:
+        response.headers["retry-after"] = str(max(1, min(MAX_RETRY_AFTER, math.ceil(error.retry_after))))
+    if error.status == 401:
+        response.headers["www-authenticate"] = 'Bearer realm="aura"'
+    return response
+
+
+def _http(error: HTTPException) -> Response:
+    if isinstance(error, NotFound):
+        return answer(errors.NotFound(f"There is no {_shown(request.method)} {_shown(request.path)} here."))
+    if isinstance(error, MethodNotAllowed):
+        response = answer(errors.MethodNotAllowed(f"This path does not take {_shown(request.method)}."))
+        response.headers["allow"] = ", ".join(sorted(error.valid_methods or ()))
+        return response
+    status = error.code or 500
+    if status >= 500:
+        return _unexpected(error)
+    return answer(errors.BadRequest(error.name, status=status))
+
+
+def _shown(text: str) -> str:
+    """A piece of the request that may stand in a message: short, printable ASCII."""
+    return "".join(c if " " < c < "\x7f" and c not in "<>&\"'" else "?" for c in text[:64])
+
+
+def _shutting_down(_error: ShuttingDown) -> Response:
+    return answer(errors.Overloaded("The gateway is shutting down.", code="server_shutting_down", retry_after=1))
+
+
+def _unexpected(error: Exception) -> Response:
+    """A bug: the log has the traceback, the client only the request's id."""
+    log.error("request.failed", extra={"id": g.get("request_id", "")}, exc_info=error)
+    return answer(AuraError("The gateway failed; the request id finds the cause in its log."))

@@ -1,0 +1,154 @@
+"""Builds the parts, hands them over, and registers the blueprints."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import Any
+
+from flask import Flask, Response, g, request
+from flask_caching import Cache
+from prometheus_flask_exporter import PrometheusMetrics
+
+from . import catalogue, classifier, configuration, log, metrics
+from .api import actuator, auth, cache, errors, openai, route
+from .api.application import Application
+from .cache import AnswerCache
+from .call import Call
+from .errors import NotFound
+from .fleet import Fleet
+from .gateway import Gateway
+from .ledger import Ledger
+from .providers import build
+from .recording import Recorder
+from .router import Router
+from .settings import Settings
+from .tokens import Sender
+from .upstream import Upstream
+
+logger = logging.getLogger("aura.app")
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Make the WSGI application.
+
+    Args:
+        settings: as :func:`aura.configuration.load` gives them; None loads them.
+    """
+    if settings is None:
+        settings = configuration.load()
+    log.setup(settings.log)
+    app = Application("aura", prefix="/v1/", aside=("prometheus_flask_exporter",))
+    app.url_map.merge_slashes = False  # a redirect would answer HTML
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.extensions["aura"] = _gateway(app, settings)
+    public = {f"/actuator/{name}" for name in settings.actuator.public}
+    _observe(app)
+    auth.register(app, settings.auth, frozenset(public | {auth.HEALTH} | actuator.PROBES))
+    errors.register(app)
+    app.register_blueprint(openai.blueprint)
+    app.register_blueprint(route.blueprint)
+    app.register_blueprint(cache.blueprint)
+    app.register_blueprint(actuator.blueprint)
+    return app
+
+
+def _gateway(app: Flask, settings: Settings) -> Gateway:
+    known = catalogue.load()
+    router = Router(settings, known, random.random)
+    fleet = Fleet(set(router.targets()))
+    baseline = router.baseline()
+    providers = {name: build(entry) for name, entry in settings.providers.items() if entry.enabled}
+    gateway = Gateway(
+        settings,
+        router,
+        classifier.build(settings.classifier),
+        providers,
+        fleet,
+        Ledger(fleet, baseline.price if baseline else None),
+        Sender(Upstream(), time.monotonic),
+        _cache(app, settings),
+    )
+    if settings.log.record_prompts:
+        gateway.recorder = Recorder(settings.log.record_prompts)
+    return gateway
+
+
+def _cache(app: Flask, settings: Settings) -> AnswerCache:
+    """The cache, with the clock that its store's users share: this host's, or that of all hosts."""
+    own = settings.cache
+    store: Any = Cache(
+        app,
+        config={
+            "CACHE_TYPE": "aura.cache.remote.RedisCache" if own.type == "redis" else "aura.cache.LocalCache",
+            "CACHE_THRESHOLD": own.max_entries,
+            "CACHE_MAX_BYTES": own.max_bytes,
+            "CACHE_MAX_ENTRY": own.max_entry,
+            "CACHE_DEFAULT_TIMEOUT": own.ttl,
+            "CACHE_REDIS_URL": own.redis_url.reveal(),
+        },
+    ).cache
+    ttls = {key.name: key.cache_ttl for key in settings.auth.keys if key.cache_ttl is not None}
+    return AnswerCache(store, own, time.time if own.type == "redis" else time.monotonic, ttls)
+
+
+def _observe(app: Flask) -> None:
+    """Note every request once: calls by the ledger at their end, all others here."""
+    PrometheusMetrics(
+        app,
+        path=None,
+        group_by="url_rule",
+        excluded_paths=["^/v1/"],
+        registry=metrics.registry,
+        buckets=(0.01, 0.1, 1.0),
+    )
+
+    gateway: Gateway = app.extensions["aura"]
+
+    @app.before_request
+    def begin() -> None:
+        environ, here = request.environ, g._get_current_object()
+        here.started = time.monotonic()
+        here.request_id = openai.new_request_id(environ)
+        here.gateway = gateway
+        here.call = None
+        raw = environ.get("RAW_URI", "")
+        if ("%2" in raw or "//" in raw) and _passes_for_another(raw):
+            raise NotFound("There is no such path; its slashes must be single and not encoded.")
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        call: Call | None = g.call
+        if call is not None:
+            if not response.is_streamed:
+                gateway.ledger.finish(call, response.status_code)
+            return response
+        response.headers.setdefault("x-request-id", g.request_id)
+        if request.url_rule is not None and request.url_rule.rule in _CALLS and response.status_code >= 400:
+            gateway.ledger.refused(response.status_code)
+        logger.info(
+            "request.done",
+            extra={
+                "id": g.request_id,
+                "route": request.url_rule.rule if request.url_rule else None,
+                "method": request.method if request.method in _METHODS else "other",
+                "tenant": g.get("caller") or None,
+                "status": response.status_code,
+                "duration_s": round(time.monotonic() - g.started, 4),
+            },
+        )
+        return response
+
+
+def _passes_for_another(raw: str) -> bool:
+    """Whether a path is written so that a proxy in front may take it for another; models' names may hold a slash."""
+    path = raw.partition("?")[0].lower()
+    if not path.startswith("/"):  # the absolute form: http://host/path
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    return "//" in path or ("%2f" in path and not path.startswith("/v1/models/"))
+
+
+# Where calls are made: what is refused there before it is a call counts all the same.
+_CALLS = frozenset({"/v1/chat/completions"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})

@@ -1,0 +1,301 @@
+"""The whole path of a call, in reading order: route, look in the cache, attempt, answer."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from . import ceiling, exchange, limits, metered, rescue
+from .cache import AnswerCache, Stored
+from .call import Answer, Call, Json, Plan, Usage, Verdict, estimate_tokens
+from .classifier.remembered import Remembered
+from .errors import BadRequest, Failure, Reason
+from .exchange import Opened, Whole
+from .failover import Attempts, Rules, Step
+from .fleet import Fleet
+from .flight import Flights, Unlisted
+from .ledger import Ledger, failed_cost_usd, unpriced
+from .providers import Provider
+from .recording import Recorder
+from .relay import Found, Relay, Rescuer, frames_of
+from .rescue import Seam
+from .router import Router
+from .settings import Settings
+from .splice import put_in_place
+from .tokens import Sender
+
+log = logging.getLogger("aura.gateway")
+
+Result = TypeVar("Result")
+Judge = Callable[[Json], Verdict]
+
+
+class Gateway:
+    """Answers calls. Made once in each worker; holds no call."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  (the parts, handed over once)
+        self,
+        settings: Settings,
+        router: Router,
+        judge: Judge,
+        providers: Mapping[str, Provider],
+        fleet: Fleet,
+        ledger: Ledger,
+        upstream: Sender,
+        cache: AnswerCache,
+    ) -> None:
+        self.settings, self.router, self.judge = settings, router, judge
+        self._remembered = Remembered(judge)
+        self.providers, self.fleet, self.ledger = providers, fleet, ledger
+        self.upstream, self.cache = upstream, cache
+        self.recorder: Recorder | None = None
+        """Notes every chat, where the operator wants that."""
+        self.flights, self._unlisted = Flights(ledger, self.headers), Unlisted(ledger)
+        self._timeouts = {name: provider.timeout for name, provider in settings.providers.items()}
+        router_settings = settings.router
+        self._rules = Rules(
+            router_settings.max_attempts,
+            router_settings.max_attempts_per_target,
+            router_settings.content_policy_failover,
+        )
+
+    def answer(self, call: Call) -> Answer:
+        """Answer a call, as one body or as a stream.
+
+        Raises:
+            AuraError: what the client is told instead.
+        """
+        # Only what the cache may answer is judged from memory: all other calls are judged themselves.
+        judge = self.judge if "no-store" in call.headers.get("cache-control", "") else self._remembered
+        plan = self.router.plan(call, judge, self.fleet)
+        if self.recorder is not None:
+            self.recorder.record(call)
+        call.tier = plan.tier
+        call.score = plan.verdict.score if plan.verdict else None
+        key = self.cache.key(call, plan)
+        stored = self.cache.get(key, call) if key else None
+        if stored is not None:
+            return self._stored(call, stored)
+        deadline = call.started + limits.total(
+            call, self.settings.router, limits.reasons(call.body, plan.targets[0].model)
+        )
+        if key is None:
+            return self._asked(call, plan, None, deadline, self.ledger)
+        return self.flights.answer(
+            call,
+            self.cache.flight(key, call),
+            lambda work: self._asked_once(work, plan, key, deadline),
+            deadline - time.monotonic(),
+        )
+
+    def _asked_once(self, call: Call, plan: Plan, key: str, deadline: float) -> Answer:
+        """Answer a call that may be asked at other workers too; streams are not waited for, since they show at once."""
+        if call.stream:
+            return self._asked(call, plan, key, deadline, self._unlisted)
+        with self.cache.lease(key, call, deadline) as stored:
+            if stored is not None:
+                return self._stored(call, stored)
+            return self._asked(call, plan, key, deadline, self._unlisted)
+
+    def _asked(self, call: Call, plan: Plan, key: str | None, deadline: float, ledger: Ledger) -> Answer:
+        """Answer a call by asking providers.
+
+        Args:
+            key: what the answer is stored under.
+            ledger: where the end of a stream is noted.
+        """
+        self.fleet.budget.call()
+        attempts = Attempts(
+            plan,
+            self.fleet.circuit,
+            self.fleet.budget,
+            self._rules_for(call),
+            deadline,
+            time.monotonic,
+            random.random,
+        )
+        body = call.body
+        if call.stream:
+            relay = Relay(
+                call,
+                ledger,
+                lambda call: self.headers(call, cost=False),
+                lambda step, whole: self.answered(call, plan, step, key, whole),
+                self._rescuer(call, attempts, body, deadline),
+                deadline,
+            )
+            return relay.open(lambda: self.loop(call, attempts, lambda step: self.open(call, step, body, deadline)))
+        whole, step, started = self.loop(call, attempts, lambda step: self._ask(call, step, body, deadline))
+        self.ledger.answered(call, step, started, whole.usage)
+        self.answered(call, plan, step, key, whole.body)
+        call.dropped = whole.translation.dropped
+        self.ledger.overhead(call)
+        return Answer(200, self.headers(call, cost=True), whole.data)
+
+    def loop(self, call: Call, attempts: Attempts, attempt: Callable[[Step], Result]) -> tuple[Result, Step, float]:
+        """Attempt until one succeeds: the only loop of retries and failover, for streams too.
+
+        Returns:
+            What the attempt returned, its step, and when it began.
+
+        Raises:
+            AuraError: nothing is left to be asked.
+        """
+        refusal: BadRequest | None = None
+        while (step := attempts.next()) is not None:
+            if step.wait:
+                self._pause(step)
+            started = time.monotonic()
+            self.ledger.begun(call, step)
+            try:
+                result = attempt(step)
+            except Failure as failure:
+                self.ledger.failed(call, step, started, failure)
+                attempts.failed(step, failure)
+            except BadRequest as cannot:
+                self.ledger.left(call, step, started)
+                refusal = cannot
+            except BaseException:
+                self.ledger.left(call, step, started)
+                raise
+            else:
+                return result, step, started
+            finally:
+                call.upstream_s += time.monotonic() - started
+        if refusal is not None and not attempts.failures:
+            raise refusal
+        raise attempts.error()
+
+    def _pause(self, step: Step) -> None:
+        """Wait before an attempt; a client that leaves meanwhile keeps no place in the budget."""
+        try:
+            time.sleep(step.wait)
+        except BaseException:
+            if step.retry:
+                self.fleet.budget.give_back()
+            raise
+
+    def _ask(self, call: Call, step: Step, body: Json, deadline: float) -> Whole:
+        provider = self.providers[step.planned.target.provider]
+        body = _capped(body, ceiling.max_tokens(call, step.planned, body))
+        reasoning = limits.reasons(body, step.planned.model)
+        limit = limits.attempt(self._timeouts[provider.name], reasoning)
+        return exchange.ask(provider, step.planned, body, self.upstream, _share(limit, deadline, step), step.fresh)
+
+    def open(self, call: Call, step: Step, body: Json, deadline: float) -> Opened:
+        """Open a stream and pull events until the first with content."""
+        planned, started = step.planned, time.monotonic()
+        body = _capped(body, ceiling.max_tokens(call, planned, body))
+        provider = self.providers[planned.target.provider]
+        reasoning = limits.reasons(body, planned.model)
+        limit = limits.first_content(estimate_tokens(body), reasoning, provider.cold_start)
+        until = deadline if step.last else _share(limit, deadline, step)
+        incoming = exchange.stream(provider, planned, body, self.upstream, until, step.fresh)
+        opened = Opened(incoming, step, started, reasoning)
+        try:
+            opened.hold_until_content(until)
+        except BaseException as error:
+            incoming.close()
+            if isinstance(error, Failure):
+                error.usage = opened.told_usage()
+            raise
+        metered.put_in_place(opened, call)
+        self.ledger.first_content(call, step, time.monotonic() - started)
+        return opened
+
+    def _rescuer(self, call: Call, attempts: Attempts, body: Json, deadline: float) -> Rescuer | None:
+        """How this call's answer is continued if it breaks off."""
+        if not self.settings.router.stream_rescue or not rescue.possible(body):
+            return None
+
+        def go_on(broken: Step, failure: Failure, partial: Json, usage: Usage) -> Found:
+            attempts.rescue(broken, failure)
+            sent = partial["choices"][0]["message"].get("content") or ""
+
+            def ask(step: Step) -> Opened:
+                opened, repeats = self._continued(call, step, body, sent, deadline)
+                put_in_place(opened, Seam(sent, repeats), partial, usage)
+                return opened
+
+            return self.loop(call, attempts, ask)
+
+        return go_on
+
+    def _continued(self, call: Call, step: Step, body: Json, sent: str, deadline: float) -> tuple[Opened, bool]:
+        """Ask to go on, by prefill where the model takes it; whether it was asked to repeat the last words."""
+        if not sent.strip():
+            return self.open(call, step, body, deadline), False
+        if rescue.by_prefill(body, step.planned.model):
+            try:
+                return self.open(call, step, rescue.request(body, sent, prefill=True), deadline), False
+            except Failure as failure:
+                refused = failure.reason is Reason.BAD_RESPONSE and failure.status in (400, 422)
+                if failure.reason is not Reason.INVALID_REQUEST and not refused:
+                    raise  # a refusal of the prefill is asked again the other way, not counted
+        return self.open(call, step, rescue.request(body, sent, prefill=False), deadline), True
+
+    def answered(self, call: Call, plan: Plan, step: Step, key: str | None, body: Json) -> None:
+        """A complete answer was given: remember the conversation's target, store the answer."""
+        self.router.remember(call, plan, step.planned.target)
+        if key:
+            self.cache.put(key, step.planned.target, body, call)
+
+    def _stored(self, call: Call, stored: Stored) -> Answer:
+        call.cache, call.outcome, call.target = "hit", "cached", stored.target
+        headers = self.headers(call, cost=not call.stream) | {"age": str(int(stored.age))}
+        self.ledger.overhead(call)
+        if call.stream:
+            self.ledger.finish(call, 200)
+            return Answer(200, headers, stream=frames_of(stored.body, call.wants_usage), media_type="text/event-stream")
+        return Answer(200, headers, stored.data)
+
+    def _rules_for(self, call: Call) -> Rules:
+        """An SDK that is trying again by itself gets half the attempts."""
+        count = call.headers.get("x-stainless-retry-count", "0")
+        if not count.isdigit() or count.strip("0") == "":
+            return self._rules
+        half = (self._rules.attempts + 1) // 2
+        return Rules(half, self._rules.per_target, self._rules.policy_moves_on)
+
+    def headers(self, call: Call, cost: bool) -> dict[str, str]:
+        """What every answer says of how it came about."""
+        headers = {"x-request-id": call.id, "x-aura-cache": call.cache}
+        if call.tier:
+            headers["x-aura-tier"] = call.tier.value
+        if call.score is not None:
+            headers["x-aura-score"] = f"{call.score:.4f}"
+        if call.target:
+            headers["x-aura-provider"] = call.target.provider
+            headers["x-aura-model"] = call.target.model
+        running = call.stream and call.target is not None and call.cache != "hit"  # its end is noted later
+        headers["x-aura-attempts"] = str(len(call.attempts) + running)
+        if cost:
+            headers["x-aura-cost-usd"] = f"{call.cost_usd:.8f}"
+            if failed := failed_cost_usd(call):
+                headers["x-aura-cost-failed-usd"] = f"{failed:.8f}"
+            if unpriced(call):
+                headers["x-aura-unpriced"] = "true"
+        if call.dropped:
+            headers["x-aura-dropped"] = ",".join(call.dropped)
+        spent = (time.monotonic() - call.started) * 1000
+        upstream = call.upstream_s * 1000
+        headers["server-timing"] = f"aura;dur={max(0.0, spent - upstream):.2f}, upstream;dur={upstream:.2f}"
+        return headers
+
+
+def _share(limit: float, deadline: float, step: Step) -> float:
+    """When an attempt must have ended: while others could still be asked, it may use half of the time that is left."""
+    now = time.monotonic()
+    left = deadline - now
+    return now + (min(limit, left) if step.last else min(limit, left / 2))
+
+
+def _capped(body: Json, max_tokens: int | None) -> Json:
+    """The body with a lower output limit, under whichever names the client used; None caps nothing."""
+    if max_tokens is None:
+        return body
+    names = [name for name in ("max_completion_tokens", "max_tokens") if body.get(name)] or ["max_tokens"]
+    return {**body, **{name: min(max_tokens, body.get(name) or max_tokens) for name in names}}

@@ -1,0 +1,201 @@
+"""What is noted of a call: circuits, metrics, cost and the log line, each exactly once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from typing import Any
+
+from . import metrics
+from .call import Attempt, Call, Price, Usage
+from .catalogue import cost_usd
+from .circuit import Clock
+from .errors import Circuit as Effect
+from .errors import Failure
+from .failover import Step
+from .fleet import Fleet
+from .log import Event
+
+log = logging.getLogger("aura.gateway")
+
+CLIENT_LEFT = 499
+
+
+class Ledger:
+    """Keeps the books of attempts and calls.
+
+    Args:
+        baseline: the price of the model that savings are counted against.
+    """
+
+    def __init__(self, fleet: Fleet, baseline: Price | None, clock: Clock = time.monotonic) -> None:
+        self._fleet, self._baseline, self._clock = fleet, baseline, clock
+
+    def begun(self, call: Call, step: Step) -> None:
+        """An attempt begins."""
+        target = step.planned.target
+        previous = call.attempts[-1] if call.attempts else None
+        if previous is not None and previous.target != target and previous.failure is not None:
+            metrics.failovers.labels(previous.target.provider, target.provider, previous.failure.reason.value).inc()
+        call.target = target
+        self._fleet.begun(target)
+        metrics.provider_requests[target.provider, self._fleet.label(target)].inc()
+
+    def failed(self, call: Call, step: Step, started: float, failure: Failure, usage: Usage | None = None) -> None:
+        """An attempt ended in a failure.
+
+        Args:
+            usage: what the provider is known to bill for it all the same.
+        """
+        self._end(call, step, started, failure.rule.circuit, failure, usage or failure.usage)
+        target = step.planned.target
+        metrics.provider_failures[target.provider, failure.reason.value].inc()
+        log.warning(
+            "attempt.failed",
+            extra={
+                "id": call.id,
+                "target": target.name,
+                "reason": failure.reason.value,
+                "upstream_status": failure.status or None,
+                "detail": failure.message or None,
+            },
+        )
+
+    def answered(self, call: Call, step: Step, started: float, usage: Usage | None) -> None:
+        """An attempt ended well."""
+        self._end(call, step, started, None, None, usage)
+        call.usage = usage
+        if usage is not None and self._baseline is not None:
+            self._note_savings(call, usage, self._baseline)
+
+    def left(self, call: Call, step: Step, started: float, usage: Usage | None = None) -> None:
+        """An attempt was given up because of the client: no one's failure."""
+        self._end(call, step, started, Effect.NEUTRAL, None, usage)
+
+    def _end(
+        self,
+        call: Call,
+        step: Step,
+        started: float,
+        effect: Effect | None,
+        failure: Failure | None,
+        usage: Usage | None,
+    ) -> None:
+        target, duration = step.planned.target, self._clock() - started
+        self._fleet.ended(target)
+        if step.retry:
+            self._fleet.budget.give_back()
+        self._fleet.circuit(target).settle(step.permit, effect, failure.retry_after if failure else None)
+        metrics.provider_duration[(target.provider,)].observe(duration)
+        outcome = failure.reason.value if failure else "ok" if effect is None else "left"
+        spent = 0.0 if usage is None else self._bill(call, step, usage, failure is not None)
+        call.attempts.append(Attempt(target, outcome, failure, usage, call.first_content_s, duration, spent))
+
+    def _bill(self, call: Call, step: Step, usage: Usage, failed: bool) -> float | None:
+        """Count an attempt's tokens and dollars; returns the dollars, None where its price is not known."""
+        target = step.planned.target
+        for kind, count in (
+            ("input", usage.input),
+            ("output", usage.output),
+            ("cached_read", usage.cached_read),
+            ("cached_write", usage.cached_write),
+            ("reasoning", usage.reasoning),
+        ):
+            if count:
+                metrics.tokens[target.provider, kind].inc(count)
+        price = step.planned.model.price
+        if price is None:
+            return None
+        spent = cost_usd(usage, price)
+        call.cost_usd += spent
+        label = self._fleet.label(target)
+        metrics.cost[target.provider, label].inc(spent)
+        if failed:
+            metrics.failed_cost[target.provider, label].inc(spent)
+        return spent
+
+    def _note_savings(self, call: Call, usage: Usage, baseline: Price) -> None:
+        """What the whole call has cost, failed attempts too, against one answer of the baseline model."""
+        billed = [attempt for attempt in call.attempts if attempt.usage is not None]
+        if any(attempt.cost_usd is None for attempt in billed):
+            return
+        if len(billed) > 1:  # a rescued answer is the sum of its pieces, its prompt the first's
+            first = billed[0].usage or usage
+            usage = replace(first, output=sum(attempt.usage.output for attempt in billed if attempt.usage))
+        metrics.savings.inc(max(0.0, cost_usd(usage, baseline) - call.cost_usd))
+
+    def first_content(self, call: Call, step: Step, seconds: float) -> None:
+        """The first content of a stream came."""
+        target = step.planned.target
+        if call.first_content_s is None:
+            call.first_content_s = self._clock() - call.started
+        self._fleet.first_content(target, seconds)
+        metrics.time_to_first_token[(target.provider,)].observe(seconds)
+
+    def finish(self, call: Call, status: int) -> None:
+        """The call has ended; only the first word counts."""
+        if call.done:
+            return
+        call.done, call.status = True, status
+        if status == CLIENT_LEFT:
+            call.outcome = "client_left"
+            metrics.client_disconnects.inc()
+        elif status >= 400:
+            call.outcome = "error"
+        duration = self._clock() - call.started
+        tier = call.tier.value if call.tier else "none"
+        metrics.requests[tier, str(status)].inc()
+        metrics.request_duration[tier, "true" if call.stream else "false"].observe(duration)
+        if log.isEnabledFor(logging.INFO):
+            log.handle(Event(log.name, "request.done", facts(call, duration)))
+
+    def refused(self, status: int) -> None:
+        """A request was refused before it became a call, for want of a key say."""
+        metrics.requests["none", str(status)].inc()
+
+    def overhead(self, call: Call) -> None:
+        """An answer begins: what was not spent waiting for providers was spent here."""
+        metrics.overhead.observe(max(0.0, self._clock() - call.started - call.upstream_s))
+
+
+def failed_cost_usd(call: Call) -> float:
+    """The part of a call's cost that failed attempts had."""
+    total = 0.0
+    for attempt in call.attempts:
+        if attempt.failure is not None:
+            total += attempt.cost_usd or 0.0
+    return total
+
+
+def unpriced(call: Call) -> bool:
+    """Whether an attempt was billed whose price is not known, so that its cost counts as nothing."""
+    for attempt in call.attempts:  # noqa: SIM110  (asked of every call; any() takes three times as long)
+        if attempt.cost_usd is None:
+            return True
+    return False
+
+
+def facts(call: Call, duration: float) -> dict[str, Any]:
+    """What the log line of a call says; never a prompt, an answer or a key."""
+    usage = call.usage
+    return {
+        "id": call.id,
+        "route": call.route,
+        "tenant": call.caller or None,
+        "tier": call.tier.value if call.tier else None,
+        "score": None if call.score is None else round(call.score, 4),
+        "target": call.target.name if call.target else None,
+        "attempts": len(call.attempts),
+        "outcome": call.outcome,
+        "status": call.status,
+        "stream": call.stream,
+        "ttft_s": None if call.first_content_s is None else round(call.first_content_s, 4),
+        "duration_s": round(duration, 4),
+        "tokens_in": usage.input if usage else None,
+        "tokens_out": usage.output if usage else None,
+        "cost_usd": round(call.cost_usd, 8),
+        "cost_failed_usd": round(failed_cost_usd(call), 8) or None,
+        "unpriced": unpriced(call) or None,
+        "cache": call.cache,
+    }

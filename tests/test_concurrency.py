@@ -1,0 +1,66 @@
+"""Thousands of streams in one process: all complete, none crossed."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import gevent
+import orjson
+from gevent import socket
+
+from .faulty import Faulty
+from .server import Server, gateway
+
+STREAMS = 1000
+
+
+def one_stream(server: Server, nonce: str) -> str:
+    """Ask for a stream over a connection of its own; its whole text, or what was wrong."""
+    body = orjson.dumps(
+        {"model": "premium", "stream": True, "user": nonce, "messages": [{"role": "user", "content": nonce}]}
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as link:
+        link.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Cache-Control: no-store\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        answer = b""
+        while data := link.recv(65536):
+            answer += data
+    events = [line[6:] for line in answer.split(b"\r\n") for line in line.split(b"\n") if line.startswith(b"data: ")]
+    if not events or events[-1] != b"[DONE]":
+        return f"not complete: {answer[:200]!r}"
+    chunks = [orjson.loads(event) for event in events[:-1]]
+    return "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"])
+
+
+def memory_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def test_a_thousand_streams_at_once_through_one_worker_are_all_whole_and_none_is_crossed(record_property):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with Faulty() as provider:
+        config = f"""
+aura:
+  log: {{level: WARNING}}
+  providers:
+    openai: {{base-url: "{provider.url}/ok:interval:0.2/v1", api-key: test-key-1}}
+"""
+        with gateway(config) as server:
+            before = memory_mb(server.workers()[0])
+            asked = [gevent.spawn(one_stream, server, f"nonce-{n:04}") for n in range(STREAMS)]
+            gevent.joinall(asked, timeout=100)
+            texts = [greenlet.value or "did not end" for greenlet in asked]
+            peak = memory_mb(server.workers()[0])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    print(f"{STREAMS} streams, {len(provider.asked)} asked, memory of the worker {before:.0f} MB to {peak:.0f} MB")
+    record_property("memory_mb", round(peak))
+
+    wrong = [(n, text) for n, text in enumerate(texts) if f"nonce-{n:04}" not in text or text.count("nonce-") != 1]
+    assert not wrong
+    assert len({text.replace(f"nonce-{n:04}", "") for n, text in enumerate(texts)}) == 1
+    assert len(provider.asked) == STREAMS

@@ -1,0 +1,78 @@
+"""The numbers of the metrics: in one file for all workers, of one slot each, whoever reads them."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from aura import samples
+from aura.slots import FOLDER, SLOT
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    monkeypatch.setenv(SLOT, "0")
+    monkeypatch.setattr(values, "ValueClass", samples.SlotValue)
+    monkeypatch.setattr(samples, "_files", {})
+    monkeypatch.setattr(samples, "_values", [])
+    yield tmp_path
+    samples._forked()
+
+
+def shown(folder) -> list[str]:
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(folder))
+    return [line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")]
+
+
+def test_prometheus_own_collector_reads_what_was_counted(folder):
+    registry = CollectorRegistry()
+    counter = Counter("calls", "Calls.", ["tier"], registry=registry)
+    counter.labels("ECO").inc()
+    counter.labels("ECO").inc(2.5)
+    Gauge("open", "Open.", multiprocess_mode="livesum", registry=registry).set(3)
+    Histogram("seconds", "Seconds.", buckets=(1.0,), registry=registry).observe(0.5)
+
+    assert {
+        'calls_total{tier="ECO"} 3.5',
+        "open 3.0",
+        'seconds_bucket{le="1.0"} 1.0',
+        'seconds_bucket{le="+Inf"} 1.0',
+        "seconds_sum 0.5",
+    } <= set(shown(folder))
+    assert sorted(file.name for file in folder.iterdir()) == ["counter_0.db", "gauge_livesum_0.db", "histogram_0.db"]
+
+
+def test_a_slots_next_worker_counts_on(folder):
+    Counter("calls", "Calls.", registry=CollectorRegistry()).inc(5)
+    samples._forked()
+    Counter("calls", "Calls.", registry=CollectorRegistry()).inc(2)
+
+    assert shown(folder) == ["calls_total 7.0"]
+
+
+def test_numbers_stay_right_while_their_file_grows(folder):
+    counter = Counter("calls", "Calls." * 20, ["name"], registry=CollectorRegistry())
+    first = counter.labels("first")
+    first.inc()
+    for number in range(1000):
+        counter.labels(f"label-{number}").inc()
+    first.inc()
+
+    assert (folder / "counter_0.db").stat().st_size > 65536
+    lines = shown(folder)
+    assert len(lines) == 1001
+    assert 'calls_total{name="first"} 2.0' in lines
+
+
+def test_a_forked_worker_writes_a_file_of_its_own(folder, monkeypatch):
+    counter = Counter("calls", "Calls.", registry=CollectorRegistry())
+    counter.inc()
+    samples._forked()
+    monkeypatch.setenv(SLOT, "1")
+    counter.inc(10)
+
+    assert (folder / "counter_1.db").exists()
+    assert shown(folder) == ["calls_total 11.0"]
