@@ -160,7 +160,8 @@ def test_what_is_asked_for_often_outlives_a_flood(made, kind):
         store.get(key(number))
         store.set(key(number), b"x", 60)
 
-    assert sum(store.get(one) is not None for one in wanted) >= 10  # an LRU keeps none
+    # An LRU keeps none. The store in the process draws lots among its victims, so it promises less than the shared one.
+    assert sum(store.get(one) is not None for one in wanted) >= (25 if kind == "shared" else 10)
 
 
 def test_the_shared_store_hits_more_than_an_lru_of_its_size(made):

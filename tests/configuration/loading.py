@@ -47,3 +47,25 @@ def problems(text="", env=None):
 def entry(keys, name="groq"):
     """A file with one provider entry."""
     return f"aura: {{providers: {{{name}: {{type: openai, api-key: none, models: {{eco: a}}, {keys}}}}}}}"
+
+
+# The Java service's own file, as an operator brings it along.
+JAVA = """
+aura:
+  classifier: {premium-threshold: 0.7, balanced-threshold: 0.4}
+  providers:
+    openai:
+      enabled: true
+      models: {premium: gpt-4o, balanced: gpt-4o-mini, eco: gpt-3.5-turbo}
+      timeout: 60s
+    anthropic:
+      enabled: true
+      models: {premium: claude-3-5-sonnet-20241022, balanced: claude-3-sonnet-20240229, eco: claude-3-haiku-20240307}
+      timeout: 60s
+    azure: {enabled: false, deployment-name: "${AZURE_OPENAI_DEPLOYMENT_NAME:gpt-4}"}
+    ollama: {enabled: false, base-url: "http://localhost:11434", models: {eco: llama3}}
+spring:
+  cache: {type: caffeine, caffeine: {spec: "maximumSize=10000,expireAfterWrite=1h"}}
+  threads: {virtual: {enabled: true}}
+logging: {level: {io.github.girisenji.ai.aura: INFO}}
+"""

@@ -8,27 +8,7 @@ import pytest
 
 from aura.configuration import ConfigurationError, load
 
-from .loading import AZURE, KEYS, VLLM, loaded, names, reach
-
-JAVA = """
-aura:
-  classifier: {premium-threshold: 0.7, balanced-threshold: 0.4}
-  providers:
-    openai:
-      enabled: true
-      models: {premium: gpt-4o, balanced: gpt-4o-mini, eco: gpt-3.5-turbo}
-      timeout: 60s
-    anthropic:
-      enabled: true
-      models: {premium: claude-3-5-sonnet-20241022, balanced: claude-3-sonnet-20240229, eco: claude-3-haiku-20240307}
-      timeout: 60s
-    azure: {enabled: false, deployment-name: "${AZURE_OPENAI_DEPLOYMENT_NAME:gpt-4}"}
-    ollama: {enabled: false, base-url: "http://localhost:11434", models: {eco: llama3}}
-spring:
-  cache: {type: caffeine, caffeine: {spec: "maximumSize=10000,expireAfterWrite=1h"}}
-  threads: {virtual: {enabled: true}}
-logging: {level: {io.github.girisenji.ai.aura: INFO}}
-"""
+from .loading import AZURE, JAVA, KEYS, VLLM, loaded, names, reach
 
 
 @pytest.mark.parametrize("name", ["aura.yml", "application.yml"])

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import Iterator
 
 import pytest
 
 from aura.call import HttpRequest
 from aura.errors import Failure, Reason
-from aura.upstream import Upstream
 from tests.faulty import Faulty
 from tests.faulty.client import LONG, chat, stream, whole, within
 
 SOON = 0.3
-
-
-@pytest.fixture
-def provider() -> Iterator[Faulty]:
-    with Faulty() as faulty:
-        yield faulty
-
-
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    client = Upstream()
-    yield client
-    client.close()
 
 
 def test_a_large_body_that_nobody_takes_is_a_timeout(provider, upstream):

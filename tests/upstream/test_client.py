@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import gevent
 import pytest
@@ -16,19 +15,6 @@ from tests.faulty import Faulty, blackhole, closed_port, text
 from tests.faulty.client import LONG, chat, good_stream, said, stream, whole, within
 
 SOON = 0.3
-
-
-@pytest.fixture
-def provider() -> Iterator[Faulty]:
-    with Faulty() as faulty:
-        yield faulty
-
-
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    client = Upstream()
-    yield client
-    client.close()
 
 
 def test_an_answer_comes_back_whole(provider, upstream):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 
 import gevent
@@ -16,19 +15,6 @@ from tests.faulty import Faulty, blackhole, text
 from tests.faulty.client import LONG, chat, good_stream, said, stream, whole, within
 
 SOON = 0.3
-
-
-@pytest.fixture
-def provider() -> Iterator[Faulty]:
-    with Faulty() as faulty:
-        yield faulty
-
-
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    client = Upstream()
-    yield client
-    client.close()
 
 
 def test_connections_are_used_again(provider, upstream):
