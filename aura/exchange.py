@@ -177,7 +177,10 @@ _HEAD = ("id", "object", "created", "model")
 
 
 def with_heads(chunks: list[Chunk]) -> list[Chunk]:
-    """Complete the chunks that came before their stream said who it is, from the first that does."""
+    """Complete the chunks that say nothing where their stream's name belongs, from the first that does.
+
+    A chunk that lacks these members is a server's own way, and goes on as it came.
+    """
     bodies = [chunk.body for chunk in chunks if chunk.body is not None]
     head = next((body for body in bodies if body.get("object") and body.get("id")), None)
     if head is None or head is bodies[0]:
@@ -185,7 +188,7 @@ def with_heads(chunks: list[Chunk]) -> list[Chunk]:
     told = []
     for chunk in chunks:
         body = chunk.body
-        if body is not None and not body.get("object"):
+        if body is not None and body.get("object") == "":
             known = {key: body.get(key) or head.get(key) for key in _HEAD}
             chunk = replace(chunk, body={**body, **known}, data=b"")  # noqa: PLW2901  (the same one, completed)
         told.append(chunk)

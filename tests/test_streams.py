@@ -222,9 +222,10 @@ def test_events_of_the_same_grammar_are_forwarded_byte_for_byte(world):
     """Only what frames them is laid anew: several data lines are one event."""
     plain = sse(delta(content=" two"), delta("stop"), USAGE, "[DONE]")
     spaced = b'data: {"choices": [{"delta":   {"content": "one\\u0020"}, "index": 0}], "x": {"y": null}}\n\n'
-    outcome = world.ask([spaced, plain])
+    for steps in ([spaced, plain], [spaced + plain], [spaced, 0.1, plain]):
+        outcome = world.ask(steps)
 
-    assert outcome.body == spaced + plain
+        assert outcome.body == spaced + plain
 
 
 def test_an_event_of_several_lines_loses_nothing(world):
