@@ -12,7 +12,7 @@ from flask_caching import Cache
 from prometheus_flask_exporter import PrometheusMetrics
 
 from . import catalogue, classifier, configuration, log, metrics
-from .api import actuator, auth, cache, errors, openai, route
+from .api import actuator, auth, cache, door, errors, openai, route
 from .api.application import Application
 from .cache import AnswerCache
 from .call import Call
@@ -110,7 +110,7 @@ def _observe(app: Flask) -> None:
     def begin() -> None:
         environ, here = request.environ, g._get_current_object()
         here.started = time.monotonic()
-        here.request_id = openai.new_request_id(environ)
+        here.request_id = door.new_request_id(environ)
         here.gateway = gateway
         here.call = None
         raw = environ.get("RAW_URI", "")
@@ -125,7 +125,7 @@ def _observe(app: Flask) -> None:
                 gateway.ledger.finish(call, response.status_code)
             return response
         response.headers.setdefault("x-request-id", g.request_id)
-        if request.url_rule is not None and request.url_rule.rule in _CALLS and response.status_code >= 400:
+        if request.url_rule is not None and request.url_rule.rule in door.CALLS and response.status_code >= 400:
             gateway.ledger.refused(response.status_code)
         logger.info(
             "request.done",
@@ -149,6 +149,4 @@ def _passes_for_another(raw: str) -> bool:
     return "//" in path or ("%2f" in path and not path.startswith("/v1/models/"))
 
 
-# Where calls are made: what is refused there before it is a call counts all the same.
-_CALLS = frozenset({"/v1/chat/completions"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})

@@ -262,7 +262,12 @@ class Call:
 
     Args:
         id: the request id, the client's own where it was well formed.
-        body: the client's JSON, never changed.
+        body: the client's chat in canonical form, never changed.
+        door: the kind of call: chat, messages, responses ...
+        grammar: the grammar that the client speaks, by the name of its front in :mod:`aura.dialects`.
+        native: the client's own JSON where its grammar is not the canonical one; who speaks it gets it forwarded.
+        passed: headers of the client's that a target of its own grammar gets too, lower-case.
+        lost: names of what the canonical form cannot hold of the client's parameters.
         caller: the name of the key that the call came with (the tenant); empty without keys.
         headers: the few client headers that steer Aura, lower-case.
         started: monotonic seconds.
@@ -279,6 +284,10 @@ class Call:
     id: str
     body: Json
     door: str = "chat"
+    grammar: str = "openai"
+    native: Json | None = None
+    passed: dict[str, str] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
     route: str = ""
     caller: str = ""
     headers: dict[str, str] = field(default_factory=dict)

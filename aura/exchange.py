@@ -10,13 +10,13 @@ from typing import Protocol
 
 import orjson
 
-from .call import Chunk, Json, Planned, Translation, Usage
+from .call import Chunk, HttpRequest, Json, Planned, Translation, Usage
 from .dialects import Reader
 from .dialects.assembly import Assembler, completion_chunks
 from .dialects.openai import usage_in
 from .errors import Failure, Reason
 from .failover import Step
-from .providers import Provider
+from .providers import Native, Provider
 from .sse import Decoder, Event, EventTooLarge, LineDecoder
 from .tokens import Sender
 from .upstream import Response
@@ -24,6 +24,7 @@ from .upstream import Response
 log = logging.getLogger("aura.exchange")
 
 _OK = 200
+CANONICAL = "openai"
 MAX_HELD = 1000  # chunks without content; more of them are no prelude any more
 
 
@@ -34,12 +35,14 @@ class Whole:
     Args:
         body: canonical.
         data: the same as bytes; the provider's own where nothing had to change.
+        grammar: that the bytes are in: the client's own where its body was forwarded.
     """
 
     body: Json
     data: bytes
     usage: Usage | None
     translation: Translation
+    grammar: str = CANONICAL
 
 
 class Incoming(Protocol):
@@ -69,12 +72,21 @@ class Incoming(Protocol):
         """Let go of the connection; idempotent."""
 
 
-def ask(provider: Provider, planned: Planned, body: Json, upstream: Sender, deadline: float, fresh: bool) -> Whole:
+def ask(
+    provider: Provider,
+    planned: Planned,
+    body: Json,
+    upstream: Sender,
+    deadline: float,
+    fresh: bool,
+    native: Native | None = None,
+) -> Whole:
     """Ask for a whole answer.
 
     Args:
         body: the client's, canonical; it is not changed.
         deadline: monotonic seconds by which the whole answer must be there.
+        native: the client's own body, where the provider speaks its grammar; it goes in the body's place.
 
     Raises:
         Failure: whatever went wrong at the provider.
@@ -82,8 +94,7 @@ def ask(provider: Provider, planned: Planned, body: Json, upstream: Sender, dead
     """
     if provider.answer is not None:
         return _assembled(provider, planned, body)
-    request, translation = provider.request(body, planned.model)
-    translation.created = int(time.time())
+    request, translation = _request(provider, planned, body, native)
     response = upstream.send(request, deadline, fresh=fresh, token=provider.token)
     try:
         data = response.read(deadline)
@@ -91,10 +102,18 @@ def ask(provider: Provider, planned: Planned, body: Json, upstream: Sender, dead
         response.close()
     if response.status != _OK:
         raise provider.failure(response.status, response.headers, data, time.time())
-    return _whole(provider, data, translation)
+    return _whole(provider, data, translation, native)
 
 
-def _whole(provider: Provider, data: bytes, translation: Translation) -> Whole:
+def _request(
+    provider: Provider, planned: Planned, body: Json, native: Native | None
+) -> tuple[HttpRequest, Translation]:
+    made = provider.request(body, planned.model) if native is None else provider.forward(native, planned.model)
+    made[1].created = int(time.time())
+    return made
+
+
+def _whole(provider: Provider, data: bytes, translation: Translation, native: Native | None) -> Whole:
     try:
         parsed = orjson.loads(data)
     except ValueError:
@@ -108,11 +127,13 @@ def _whole(provider: Provider, data: bytes, translation: Translation) -> Whole:
         raise provider.clean(failure) from None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         raise Failure(Reason.BAD_RESPONSE, "the answer has not the shape of its grammar") from None
+    usage = usage_in(body["usage"]) if body.get("usage") else None
+    if native is not None and native.front.name == provider.dialect.name:
+        return Whole(body, data, usage, translation, native.front.name)
     # What stayed as it was goes on byte for byte.
     if body is not parsed or body.get("model") != model:
         data = orjson.dumps(body)
-    usage = body.get("usage")
-    return Whole(body, data, usage_in(usage) if usage else None, translation)
+    return Whole(body, data, usage, translation)
 
 
 def _assembled(provider: Provider, planned: Planned, body: Json) -> Whole:
@@ -137,7 +158,13 @@ def _stamped(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 
 
 def stream(
-    provider: Provider, planned: Planned, body: Json, upstream: Sender, deadline: float, fresh: bool
+    provider: Provider,
+    planned: Planned,
+    body: Json,
+    upstream: Sender,
+    deadline: float,
+    fresh: bool,
+    native: Native | None = None,
 ) -> Incoming:
     """Ask for a stream; returns when the head has come. Arguments and errors as of :func:`ask`."""
     if provider.answer is not None:
@@ -145,14 +172,13 @@ def stream(
     if provider.streams is not None and not provider.streams(planned.model):
         without = {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
         return _told(ask(provider, planned, without, upstream, deadline, fresh))
-    request, translation = provider.request(body, planned.model)
-    translation.created = int(time.time())
+    request, translation = _request(provider, planned, body, native)
     response = upstream.send(request, deadline, fresh=fresh, token=provider.token)
     try:
         if response.status != _OK:
             raise provider.failure(response.status, response.headers, response.read(deadline), time.time())
         if response.headers.get("content-type", "").startswith("application/json"):
-            return _told(_whole(provider, response.read(deadline), translation))
+            return _told(_whole(provider, response.read(deadline), translation, native))
     except BaseException:
         response.close()
         raise
@@ -161,15 +187,16 @@ def stream(
 
 def _told(whole: Whole) -> Ready:
     """A whole answer, said as a stream: some models and servers do not stream."""
+    return Ready(chunks_of(whole.body, whole.usage), whole.translation)
 
-    def chunks() -> Iterator[Chunk]:
-        for body in completion_chunks(whole.body, include_usage=whole.usage is not None):
-            choices = body["choices"]
-            content = any(choice["delta"] for choice in choices)
-            finished = sum(1 for choice in choices if choice["finish_reason"])
-            yield Chunk(body, content=content, finished=finished, usage=None if choices else whole.usage)
 
-    return Ready(chunks(), whole.translation)
+def chunks_of(completion: Json, usage: Usage | None) -> Iterator[Chunk]:
+    """The chunks that a whole answer would have come in."""
+    for body in completion_chunks(completion, include_usage=usage is not None):
+        choices = body["choices"]
+        content = any(choice["delta"] for choice in choices)
+        finished = sum(1 for choice in choices if choice["finish_reason"])
+        yield Chunk(body, content=content, finished=finished, usage=None if choices else usage)
 
 
 # What every chunk of a stream repeats; Azure's filter results come before it is known, and leave it empty.

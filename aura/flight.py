@@ -15,12 +15,12 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 
 import gevent
-import orjson
 from gevent.event import Event
 
-from . import metrics, sse
+from . import metrics
 from .call import Answer, Call
 from .errors import AuraError, Failure, Overloaded, Reason, ShuttingDown, UpstreamError
+from .fronts import FRONTS
 from .ledger import CLIENT_LEFT, Ledger
 from .relay import Relay
 
@@ -187,7 +187,7 @@ class Reader(Relay):
     def _told(self, error: AuraError) -> bytes:
         """The one error event that ends a stream; its 200 is out."""
         self._ends(error.code or "interrupted")
-        return sse.encode(orjson.dumps(error.body()))
+        return FRONTS[self._own.grammar].writer(self._own).error(error)
 
     def _ends(self, outcome: str) -> None:
         self._over = True

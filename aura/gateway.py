@@ -8,17 +8,21 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+import orjson
+
 from . import ceiling, exchange, limits, metered, rescue
 from .cache import AnswerCache, Stored
-from .call import Answer, Call, Json, Plan, Usage, Verdict, estimate_tokens
+from .call import Answer, Call, Json, Plan, Planned, Usage, Verdict, estimate_tokens
 from .classifier.remembered import Remembered
+from .dialects.openai import capped
 from .errors import BadRequest, Failure, Reason
 from .exchange import Opened, Whole
 from .failover import Attempts, Rules, Step
 from .fleet import Fleet
 from .flight import Flights, Unlisted
+from .fronts import FRONTS
 from .ledger import Ledger, failed_cost_usd, unpriced
-from .providers import Provider
+from .providers import Native, Provider
 from .recording import Recorder
 from .relay import Found, Relay, Rescuer, frames_of
 from .rescue import Seam
@@ -133,7 +137,10 @@ class Gateway:
         self.answered(call, plan, step, key, whole.body)
         call.dropped = whole.translation.dropped
         self.ledger.overhead(call)
-        return Answer(200, self.headers(call, cost=True), whole.data)
+        data = whole.data
+        if whole.grammar != call.grammar:
+            data = orjson.dumps(FRONTS[call.grammar].response_out(whole.body, call))
+        return Answer(200, self.headers(call, cost=True), data)
 
     def loop(self, call: Call, attempts: Attempts, attempt: Callable[[Step], Result]) -> tuple[Result, Step, float]:
         """Attempt until one succeeds: the only loop of retries and failover, for streams too.
@@ -179,21 +186,45 @@ class Gateway:
             raise
 
     def _ask(self, call: Call, step: Step, body: Json, deadline: float) -> Whole:
-        provider = self.providers[step.planned.target.provider]
-        body = _capped(body, ceiling.max_tokens(call, step.planned, body))
-        reasoning = limits.reasons(body, step.planned.model)
-        limit = limits.attempt(self._timeouts[provider.name], reasoning)
-        return exchange.ask(provider, step.planned, body, self.upstream, _share(limit, deadline, step), step.fresh)
+        planned = step.planned
+        max_tokens = ceiling.max_tokens(call, planned, body)
+        provider, native = self._spoken_to(call, planned, body, max_tokens)
+        body = capped(body, max_tokens)
+        limit = limits.attempt(self._timeouts[provider.name], limits.reasons(body, planned.model))
+        until = _share(limit, deadline, step)
+        whole = exchange.ask(provider, planned, body, self.upstream, until, step.fresh, native)
+        if native is None and call.lost:
+            whole.translation.dropped[:0] = call.lost
+        return whole
+
+    def _spoken_to(
+        self, call: Call, planned: Planned, body: Json, max_tokens: int | None
+    ) -> tuple[Provider, Native | None]:
+        """The provider as it is asked, and the client's own body where it is forwarded.
+
+        Args:
+            body: canonical; another than the call's own is not what the client wrote.
+        """
+        provider = self.providers[planned.target.provider]
+        if call.native is None or body is not call.body:
+            return provider, None
+        same = provider.speaking(call.grammar)
+        if same is None:
+            return provider, None
+        return same, Native(FRONTS[call.grammar], call.native, call.passed, max_tokens)
 
     def open(self, call: Call, step: Step, body: Json, deadline: float) -> Opened:
         """Open a stream and pull events until the first with content."""
         planned, started = step.planned, time.monotonic()
-        body = _capped(body, ceiling.max_tokens(call, planned, body))
-        provider = self.providers[planned.target.provider]
+        max_tokens = ceiling.max_tokens(call, planned, body)
+        provider, native = self._spoken_to(call, planned, body, max_tokens)
+        body = capped(body, max_tokens)
         reasoning = limits.reasons(body, planned.model)
         limit = limits.first_content(estimate_tokens(body), reasoning, provider.cold_start)
         until = deadline if step.last else _share(limit, deadline, step)
-        incoming = exchange.stream(provider, planned, body, self.upstream, until, step.fresh)
+        incoming = exchange.stream(provider, planned, body, self.upstream, until, step.fresh, native)
+        if native is None and call.lost:
+            incoming.translation.dropped[:0] = call.lost
         opened = Opened(incoming, step, started, reasoning)
         try:
             opened.hold_until_content(until)
@@ -247,10 +278,14 @@ class Gateway:
         call.cache, call.outcome, call.target = "hit", "cached", stored.target
         headers = self.headers(call, cost=not call.stream) | {"age": str(int(stored.age))}
         self.ledger.overhead(call)
+        front = FRONTS[call.grammar]
         if call.stream:
             self.ledger.finish(call, 200)
-            return Answer(200, headers, stream=frames_of(stored.body, call.wants_usage), media_type="text/event-stream")
-        return Answer(200, headers, stored.data)
+            frames = frames_of(stored.body, front.writer(call))
+            return Answer(200, headers, stream=frames, media_type=front.MEDIA_TYPE)
+        if call.grammar == exchange.CANONICAL:
+            return Answer(200, headers, stored.data)
+        return Answer(200, headers, orjson.dumps(front.response_out(stored.body, call)))
 
     def _rules_for(self, call: Call) -> Rules:
         """An SDK that is trying again by itself gets half the attempts."""
@@ -291,11 +326,3 @@ def _share(limit: float, deadline: float, step: Step) -> float:
     now = time.monotonic()
     left = deadline - now
     return now + (min(limit, left) if step.last else min(limit, left / 2))
-
-
-def _capped(body: Json, max_tokens: int | None) -> Json:
-    """The body with a lower output limit, under whichever names the client used; None caps nothing."""
-    if max_tokens is None:
-        return body
-    names = [name for name in ("max_completion_tokens", "max_tokens") if body.get(name)] or ["max_tokens"]
-    return {**body, **{name: min(max_tokens, body.get(name) or max_tokens) for name in names}}

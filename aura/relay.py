@@ -13,14 +13,16 @@ from dataclasses import replace
 from typing import Any
 
 import gevent
-import orjson
 
-from . import limits, metrics, sse
+from . import limits, metrics
 from .call import Answer, Call, Chunk, Json, Usage, estimate_tokens, text_tokens
-from .dialects.assembly import Assembler, completion_chunks
+from .dialects import Writer
+from .dialects.assembly import Assembler
+from .dialects.openai import usage_in
 from .errors import AuraError, Failure, Overloaded, Reason, ShuttingDown, UpstreamError
-from .exchange import Incoming, Opened, with_heads
+from .exchange import Incoming, Opened, chunks_of, with_heads
 from .failover import Step
+from .fronts import FRONTS
 from .ledger import CLIENT_LEFT, Ledger
 from .splice import added
 
@@ -34,10 +36,6 @@ MAX_STORED = 1024 * 1024  # bytes of a stream that may still be cached
 NEVER = float("inf")
 _EARLY = 0.05
 _LEAST_GAP = 1.0
-
-_OWN = "openai"  # the client's grammar
-_DONE = b"data: [DONE]\n\n"
-_ALIVE = b": keep-alive\n\n"
 
 
 Found = tuple[Opened, Step, float]
@@ -66,6 +64,8 @@ class Relay:
     ) -> None:
         self._call, self._ledger, self._headers, self._answered = call, ledger, headers, answered
         self._rescuer, self._deadline = rescuer, deadline
+        self._front = FRONTS[call.grammar]
+        self._writer: Writer = self._front.writer(call)
         self._opener: gevent.Greenlet[Any, Any] | None = None
         self._opened: Opened | None = None
         self._assembler = Assembler()
@@ -96,7 +96,7 @@ class Relay:
             self._abandon()
             raise
         metrics.streams_open.inc()
-        return Answer(200, self._headers(self._call), stream=self, media_type="text/event-stream")
+        return Answer(200, self._headers(self._call), stream=self, media_type=self._front.MEDIA_TYPE)
 
     def _abandon(self) -> None:
         """Give up before the answer has begun; an opener that has just succeeded must not leave its connection open."""
@@ -137,7 +137,7 @@ class Relay:
 
     def _late(self) -> Iterator[bytes]:
         """The 200 is out, content is not: comments until the attempts end."""
-        yield _ALIVE
+        yield self._writer.alive
         found = yield from self._waited()
         if isinstance(found, Exception):
             yield self._error(found if isinstance(found, AuraError) else self._failed(found))
@@ -156,12 +156,12 @@ class Relay:
                 self._opener.kill(block=False)
                 return _shutting_down()
             if not self._opener.dead:
-                yield _ALIVE
+                yield self._writer.alive
         found: Found | Exception = self._opener.value
         return found
 
     def _relayed(self) -> Iterator[bytes]:
-        """Pass the chunks on; end with ``[DONE]`` after a whole answer, with one error event otherwise."""
+        """Pass the chunks on; end as the grammar does after a whole answer, with one error event otherwise."""
         while True:
             opened = self._opened
             assert opened is not None
@@ -208,7 +208,7 @@ class Relay:
         metrics.rescues.labels("rescued" if isinstance(found, tuple) else "failed").inc()
         if isinstance(found, tuple):
             self._take(found)
-            yield sse.comment(f"continued by {found[1].planned.target.name}")
+            yield self._writer.comment(f"continued by {found[1].planned.target.name}")
             return None
         if not isinstance(found, AuraError):
             return self._failed(found)
@@ -256,7 +256,7 @@ class Relay:
             chunks = pulled
             if now >= alive_at + KEEP_ALIVE and not any(map(_says_something, chunks)):
                 alive_at = now
-                yield _ALIVE
+                yield self._writer.alive
         yield self._end(opened, chunks)
 
     def _pull(self, incoming: Incoming, until: float, alive_at: float) -> list[Chunk] | None:
@@ -295,36 +295,27 @@ class Relay:
 
     def _framed(self, chunks: list[Chunk]) -> bytes:
         """The bytes of some chunks, in the client's grammar."""
-        pieces: list[bytes] = []
         assert self._opened is not None
-        verbatim = self._opened.incoming.dialect == _OWN
+        keeping = self._size <= MAX_STORED
         for chunk in chunks:
-            body, usage = chunk.body, chunk.usage
-            if usage is not None:
-                self._usage = usage
-            if body is None:
-                continue
-            data = chunk.data if verbatim and chunk.data else orjson.dumps(body)
-            if self._size <= MAX_STORED:
-                self._remember(body, len(data))
-            if usage is not None and not self._call.wants_usage and not body.get("choices"):
-                continue
-            if b"\n" in data:  # the provider wrote the event on several lines; in JSON they are but white space
-                data = data.replace(b"\n", b" ")
-            pieces += (b"data: ", data, b"\n\n")
-        return b"".join(pieces)
+            if chunk.usage is not None:
+                self._usage = chunk.usage
+            if keeping and chunk.body is not None:
+                self._remember(chunk.body)
+        data = self._writer.write(chunks, self._opened.incoming.dialect == self._front.name)
+        self._size += len(data)
+        return data
 
-    def _remember(self, body: Json, size: int) -> None:
+    def _remember(self, body: Json) -> None:
         """Put the answer together, to be stored or continued; what does not fit is passed on all the same."""
         try:
             self._assembler.add(body)
-            self._size += size
         except (AttributeError, KeyError, TypeError, ValueError):
             self._size = MAX_STORED + 1
 
     def _end(self, opened: Opened, chunks: list[Chunk]) -> bytes:
-        """A good end: the last chunks, then ``[DONE]``."""
-        data = self._framed(chunks) + _DONE
+        """A good end: the last chunks, then what ends an answer."""
+        data = self._framed(chunks) + self._writer.end()
         self._ledger.answered(self._call, opened.step, opened.started, self._usage)
         if self._size <= MAX_STORED:
             self._answered(opened.step, self._assembler.completion())
@@ -335,7 +326,7 @@ class Relay:
         """The one error event that ends a stream which cannot go on; the 200 is out, so the log alone tells."""
         self._call.outcome = error.code or "interrupted"
         self._ledger.finish(self._call, 200)
-        return sse.encode(orjson.dumps(error.body()))
+        return self._writer.error(error)
 
 
 class _OutOfTime(Exception):
@@ -378,7 +369,7 @@ def _shutting_down() -> AuraError:
     return Overloaded("The gateway is shutting down.", code="server_shutting_down")
 
 
-def frames_of(completion: Json, wants_usage: bool) -> Iterator[bytes]:
+def frames_of(completion: Json, writer: Writer) -> Iterator[bytes]:
     """A stored answer as a stream, in one piece."""
-    chunks = completion_chunks(completion, wants_usage and bool(completion.get("usage")))
-    yield b"".join(b"data: %b\n\n" % orjson.dumps(chunk) for chunk in chunks) + _DONE
+    usage = usage_in(completion["usage"]) if completion.get("usage") else None
+    yield writer.write(list(chunks_of(completion, usage)), verbatim=False) + writer.end()

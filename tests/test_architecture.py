@@ -13,7 +13,7 @@ FLOORS = [
     ["catalogue", "circuit", "dialects", "features"],
     ["ceiling", "samples"],
     ["providers", "classifier", "router", "failover", "rescue", "limits", "calibration"],
-    ["upstream", "metrics", "log", "disconnect", "configuration", "recording", "preview"],
+    ["fronts", "upstream", "metrics", "log", "disconnect", "configuration", "recording", "preview"],
     ["tokens"],
     ["cache", "fleet", "exchange", "replay"],
     ["ledger", "splice", "metered"],

@@ -1,4 +1,4 @@
-"""Errors in OpenAI's grammar, on every path and status."""
+"""Errors in the client's grammar, on every path and status."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from .. import errors
 from ..errors import AuraError, ShuttingDown, scrub
+from ..fronts import FRONTS
+from . import door
 
 log = logging.getLogger("aura.api")
 MAX_RETRY_AFTER = 120
@@ -25,8 +27,9 @@ def register(app: Flask) -> None:
 
 
 def answer(error: AuraError) -> Response:
-    """The response of an error."""
-    response = Response(orjson.dumps(error.body()), error.status, mimetype="application/json")
+    """The response of an error, in the grammar of the path's clients."""
+    body = FRONTS[door.grammar_of(request.path)].error_out(error, g.get("request_id", ""))
+    response = Response(orjson.dumps(body), error.status, mimetype="application/json")
     call = g.get("call")
     if call is not None:
         call.outcome = error.code or "error"

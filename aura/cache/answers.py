@@ -96,7 +96,8 @@ class AnswerCache:
         control = control_of(call)
         key = None
         if self._on and control.used and (call.body.get("temperature") == 0 or not self._settings.deterministic_only):
-            key = key_of(call.door, call.caller, control.namespace, plan.signature, call.body)
+            body = call.body if call.native is None else call.native
+            key = key_of(call.door, call.caller, control.namespace, plan.signature, body)
         if key is None and control.only_if_cached:
             raise not_stored()
         return key

@@ -11,6 +11,16 @@ A dialect is a grammar, not an address: the same module serves a provider that s
 ``error_in``        status, headers, body of a failed answer -> :class:`aura.errors.Failure`.
 ``ratelimit_headers``  a provider's rate limit headers, in OpenAI's names (``x-ratelimit-remaining-requests``).
 
+A grammar that clients speak too has a front, a module with these names (:class:`Front`):
+
+``name``            the grammar's name: the dialect's, if it is one.
+``MEDIA_TYPE``      of its streams.
+``request_in``      the client's body -> the canonical one, and the names of the knobs that get lost.
+``response_out``    a canonical ``chat.completion`` -> the client's grammar.
+``writer``          a :class:`Writer` for one streamed answer.
+``error_out``       an error, as a body.
+``request_forward`` the client's body for a target that speaks the same grammar.
+
 Content that a grammar cannot carry raises :class:`aura.errors.BadRequest` with the ``param``; a tuning knob that it
 cannot carry is dropped and named in ``Translation.dropped``.
 """
@@ -20,8 +30,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from ..call import Chunk, Json, Model, Translation
-from ..errors import Failure
+from ..call import Call, Chunk, Json, Model, Translation
+from ..errors import AuraError, Failure
 from ..sse import Decoder, Event, LineDecoder
 
 
@@ -64,3 +74,59 @@ class Dialect(Protocol):
 
     def ratelimit_headers(self, headers: Mapping[str, str], now: float) -> dict[str, str]:
         """Say what an answer tells of rate limits in OpenAI's names; ``now`` in Unix seconds."""
+
+
+class Writer(Protocol):
+    """Writes one streamed answer in a client's grammar.
+
+    ``alive`` keeps a silent connection open; empty where the grammar has nothing for that.
+    """
+
+    alive: bytes
+
+    def write(self, chunks: list[Chunk], verbatim: bool) -> bytes:
+        """Write some chunks.
+
+        Args:
+            verbatim: the provider speaks this grammar, so the chunks' own data is passed on. A stream that goes on
+                with another's broken answer is not verbatim: the writer goes on in its own words.
+        """
+
+    def comment(self, text: str) -> bytes:
+        """Write what clients do not read; nothing where the grammar has no comments."""
+
+    def end(self) -> bytes:
+        """Write what ends a whole answer."""
+
+    def error(self, error: AuraError) -> bytes:
+        """Write the one error that ends a stream which cannot go on."""
+
+
+class Front(Protocol):
+    """What a module offers whose grammar clients speak; see the text above."""
+
+    name: str
+    MEDIA_TYPE: str
+
+    def request_in(self, body: Json) -> tuple[Json, list[str]]:
+        """Translate a client's body, which stays untouched; the names are of knobs that the canonical form lacks.
+
+        Raises:
+            BadRequest: it holds content that the canonical form cannot carry.
+        """
+
+    def response_out(self, completion: Json, call: Call) -> Json:
+        """Translate a whole answer."""
+
+    def writer(self, call: Call) -> Writer:
+        """Begin to write a streamed answer."""
+
+    def error_out(self, error: AuraError, request_id: str) -> Json:
+        """Word an error."""
+
+    def request_forward(self, body: Json, model: Model, max_tokens: int | None) -> Translation:
+        """The client's body for a model of a target that speaks its grammar; nothing else of it changes.
+
+        Args:
+            max_tokens: the longest answer that is paid for; None: it sets no limit.
+        """

@@ -76,6 +76,14 @@ def request_out(body: Json, model: Model) -> Translation:
     return Translation(body=out, model=model.name, choices=choices if isinstance(choices, int) and choices > 0 else 1)
 
 
+def capped(body: Json, max_tokens: int | None) -> Json:
+    """The body with a lower output limit, under whichever names the client used; None caps nothing."""
+    if max_tokens is None:
+        return body
+    names = [name for name in ("max_completion_tokens", "max_tokens") if body.get(name)] or ["max_tokens"]
+    return {**body, **{name: min(max_tokens, body.get(name) or max_tokens) for name in names}}
+
+
 def response_in(body: Json, translation: Translation) -> Json:
     """Check that an answer is one. It is left as it is, but for what every client reads and a server left out."""
     if body.get("error") or body.get("object") == "error":

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from ..call import Chunk, HttpRequest, Json, Model, Translation
-from ..dialects import Dialect
+from ..dialects import Dialect, Front
 from ..errors import Failure, Reason
 from ..settings import ProviderSettings, Secret
 
@@ -48,6 +48,21 @@ class TokenRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Native:
+    """A client's body in its own grammar, forwarded to who speaks it.
+
+    Args:
+        headers: the client's that go with it.
+        max_tokens: the longest answer that is paid for; None: it sets no limit.
+    """
+
+    front: Front
+    body: Json
+    headers: Mapping[str, str] = field(default_factory=dict)
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """An address that answers in a dialect.
 
@@ -61,6 +76,7 @@ class Provider:
         cold_start: seconds allowed on top of the first-content limit where a model may first have to be loaded.
         streams: whether a model can stream; where it cannot, it is asked for a whole answer, which is told as a stream.
         usage_in_streams: whether ``stream_options`` is understood; without it a stream tells no usage.
+        also: the other grammars that the same server speaks, by name, each as a provider of its own.
         token: how the token is asked for that goes in ``Authorization``, for a provider that takes no key.
     """
 
@@ -74,6 +90,17 @@ class Provider:
     streams: Callable[[Model], bool] | None = None
     usage_in_streams: bool = True
     token: TokenRequest | None = None
+    also: Mapping[str, Provider] = field(default_factory=dict)
+
+    def speaking(self, grammar: str) -> Provider | None:
+        """The provider as it is asked in a grammar, None if it does not speak it."""
+        return self if self.dialect.name == grammar else self.also.get(grammar)
+
+    def forward(self, native: Native, model: Model) -> tuple[HttpRequest, Translation]:
+        """Build the outbound request from a body in the provider's own grammar."""
+        translation = native.front.request_forward(native.body, model, native.max_tokens)
+        translation.headers = {**native.headers, **translation.headers}
+        return self._http(translation, model), translation
 
     def request(self, body: Json, model: Model) -> tuple[HttpRequest, Translation]:
         """Build the outbound request for one attempt, from the client's untouched body.
@@ -88,11 +115,14 @@ class Provider:
         translation.dropped = [*dropped, *translation.dropped]
         if not self.usage_in_streams:
             translation.body.pop("stream_options", None)
+        return self._http(translation, model), translation
+
+    def _http(self, translation: Translation, model: Model) -> HttpRequest:
         headers = {name: str_of(value) for name, value in self.headers.items()}
         for name, value in translation.headers.items():
             headers[name] = f"{headers[name]},{value}" if name == "anthropic-beta" and name in headers else value
         url = self.url.replace("{model}", _quoted(model.name)) if "{model}" in self.url else self.url
-        return HttpRequest(url, headers, orjson.dumps(translation.body)), translation
+        return HttpRequest(url, headers, orjson.dumps(translation.body))
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes, now: float) -> Failure:
         """Classify an answer whose status is not 200.

@@ -1,0 +1,102 @@
+"""What every door does: a call is made of a request, answered while its client is there, and sent."""
+
+from __future__ import annotations
+
+import re
+import time
+from random import getrandbits
+from typing import Any
+
+from flask import Request, Response
+
+from .. import disconnect
+from ..call import Answer, Call
+from ..fronts import FRONTS
+from ..gateway import Gateway
+from ..ledger import CLIENT_LEFT
+from ..relay import Relay
+from .application import Answered
+
+# The client's headers that steer a call; no other header is looked at, and none is sent on.
+_STEERING = tuple(
+    (name, "HTTP_" + name.upper().replace("-", "_"))
+    for name in ("x-aura-tier", "x-aura-timeout", "x-stainless-retry-count", "cache-control")
+)
+_UNBUFFERED = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
+
+CALLS = frozenset({"/v1/chat/completions"})
+"""The rules where calls are made: what is refused there before it is a call counts all the same."""
+_OTHERS: tuple[tuple[str, str], ...] = ()  # beginnings of paths that belong to another grammar than OpenAI's
+
+
+def grammar_of(path: str) -> str:
+    """The grammar that the clients of a path speak: their errors are worded in it."""
+    for begin, grammar in _OTHERS:
+        if path.startswith(begin):
+            return grammar
+    return "openai"
+
+
+def new_call(here: Any, asked: Request, door: str, grammar: str = "openai") -> Call:
+    """Begin a call.
+
+    Args:
+        here: Flask's ``g``.
+        door: the kind of call.
+    """
+    environ = asked.environ
+    call = here.call = Call(
+        id=here.request_id,
+        body={},
+        door=door,
+        grammar=grammar,
+        route=asked.url_rule.rule if asked.url_rule else "",
+        caller=here.caller,
+        headers={name: environ[key] for name, key in _STEERING if key in environ},
+        started=here.started,
+        created=int(time.time()),
+    )
+    return call
+
+
+def translate(call: Call, native: dict[str, Any]) -> None:
+    """Give a call what its client has sent, in canonical form and in the client's own."""
+    call.body, call.lost = FRONTS[call.grammar].request_in(native)
+    call.native = native
+    call.stream = bool(native.get("stream"))
+
+
+def answered(gateway: Gateway, call: Call, asked: Request) -> Response:
+    """Answer a call, unless the client leaves first: then nothing is worth finishing."""
+    environ = asked.environ
+    watch = disconnect.watch(environ) if disconnect.can_watch(environ) else None
+    streaming = False
+    try:
+        answer = gateway.answer(call)
+        if watch is not None and isinstance(answer.stream, Relay):
+            streaming = True
+            answer.stream.closed = watch.stop
+    except disconnect.ClientGone:
+        gateway.ledger.finish(call, CLIENT_LEFT)
+        raise
+    finally:
+        if watch is not None and not streaming:
+            watch.stop()
+    return respond(answer)
+
+
+def respond(answer: Answer) -> Response:
+    """Hand an answer to the server; a stream goes out unbuffered, also through nginx."""
+    headers = list(answer.headers.items())
+    if answer.stream is None:
+        headers += (("content-type", answer.media_type), ("content-length", str(len(answer.body))))
+        return Answered(answer.body, answer.status, headers)
+    headers += (("content-type", f"{answer.media_type}; charset=utf-8"), *_UNBUFFERED)
+    return Answered(answer.stream, answer.status, headers)
+
+
+def new_request_id(environ: dict[str, Any]) -> str:
+    """The client's ``x-request-id`` if it is well formed, else a new one."""
+    sent = environ.get("HTTP_X_REQUEST_ID")
+    return sent if sent and _REQUEST_ID.match(sent) else f"req_{getrandbits(128):032x}"

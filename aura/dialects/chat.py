@@ -1,0 +1,73 @@
+"""OpenAI's chat grammar as clients speak it: the canonical form, so a body and an answer stay what they are."""
+
+from __future__ import annotations
+
+import orjson
+
+from .. import sse
+from ..call import Call, Chunk, Json, Model, Translation
+from ..errors import AuraError
+from . import openai
+
+name = openai.name
+MEDIA_TYPE = "text/event-stream"
+_DONE = b"data: [DONE]\n\n"
+
+
+def request_in(body: Json) -> tuple[Json, list[str]]:
+    """A client's body is canonical."""
+    return body, []
+
+
+def response_out(completion: Json, call: Call) -> Json:  # noqa: ARG001  (the shape of Front)
+    """A canonical answer is the client's."""
+    return completion
+
+
+def error_out(error: AuraError, request_id: str) -> Json:  # noqa: ARG001  (the shape of Front)
+    """OpenAI's error object."""
+    return error.body()
+
+
+def request_forward(body: Json, model: Model, max_tokens: int | None) -> Translation:
+    """Forward the body with the target's model."""
+    return openai.request_out(openai.capped(body, max_tokens), model)
+
+
+class EventWriter:
+    """Writes chunks as events, the provider's own bytes where they are chunks of this grammar."""
+
+    alive = b": keep-alive\n\n"
+
+    def __init__(self, wants_usage: bool) -> None:
+        self._wants_usage = wants_usage
+
+    def write(self, chunks: list[Chunk], verbatim: bool) -> bytes:
+        """Write some chunks; a usage that was not asked for is left out."""
+        pieces: list[bytes] = []
+        for chunk in chunks:
+            body = chunk.body
+            if body is None or (chunk.usage is not None and not self._wants_usage and not body.get("choices")):
+                continue
+            data = chunk.data if verbatim and chunk.data else orjson.dumps(body)
+            if b"\n" in data:  # the provider wrote the event on several lines; in JSON they are but white space
+                data = data.replace(b"\n", b" ")
+            pieces += (b"data: ", data, b"\n\n")
+        return b"".join(pieces)
+
+    def comment(self, text: str) -> bytes:
+        """Write a comment."""
+        return sse.comment(text)
+
+    def end(self) -> bytes:
+        """Write the terminal event."""
+        return _DONE
+
+    def error(self, error: AuraError) -> bytes:
+        """Write an error as an event; no ``[DONE]`` follows."""
+        return sse.encode(orjson.dumps(error.body()))
+
+
+def writer(call: Call) -> EventWriter:
+    """Begin to write a streamed answer."""
+    return EventWriter(call.wants_usage)

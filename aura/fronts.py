@@ -1,0 +1,7 @@
+"""The grammars that clients speak, by name."""
+
+from __future__ import annotations
+
+from .dialects import Front, chat
+
+FRONTS: dict[str, Front] = {front.name: front for front in (chat,)}
