@@ -12,12 +12,13 @@ from flask_caching import Cache
 from prometheus_flask_exporter import PrometheusMetrics
 
 from . import catalogue, classifier, configuration, log, metrics
-from .api import actuator, auth, cache, door, errors, openai, route
+from .api import actuator, auth, cache, door, errors, forward, openai, route
 from .api.application import Application
 from .cache import AnswerCache
 from .call import Call
 from .errors import NotFound
 from .fleet import Fleet
+from .forward import Forwarder
 from .gateway import Gateway
 from .ledger import Ledger
 from .providers import build
@@ -42,20 +43,22 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Application("aura", prefix="/v1/", aside=("prometheus_flask_exporter",))
     app.url_map.merge_slashes = False  # a redirect would answer HTML
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.extensions["aura"] = _gateway(app, settings)
+    known = catalogue.load()
+    gateway = app.extensions["aura"] = _gateway(app, settings, known)
+    app.extensions["aura.forward"] = Forwarder(gateway, known)
     public = {f"/actuator/{name}" for name in settings.actuator.public}
     _observe(app)
     auth.register(app, settings.auth, frozenset(public | {auth.HEALTH} | actuator.PROBES))
     errors.register(app)
     app.register_blueprint(openai.blueprint)
+    app.register_blueprint(forward.blueprint)
     app.register_blueprint(route.blueprint)
     app.register_blueprint(cache.blueprint)
     app.register_blueprint(actuator.blueprint)
     return app
 
 
-def _gateway(app: Flask, settings: Settings) -> Gateway:
-    known = catalogue.load()
+def _gateway(app: Flask, settings: Settings, known: catalogue.Catalogue) -> Gateway:
     router = Router(settings, known, random.random)
     fleet = Fleet(set(router.targets()))
     baseline = router.baseline()

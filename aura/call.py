@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
@@ -131,12 +131,17 @@ class Usage:
 
 @dataclass(slots=True)
 class HttpRequest:
-    """One outbound request, ready to be sent. Always a POST with a JSON body unless ``method`` says otherwise."""
+    """One outbound request, ready to be sent. Always a POST with a JSON body unless ``method`` says otherwise.
+
+    Args:
+        upload: a file that is sent in the body's place, from its beginning.
+    """
 
     url: str
     headers: dict[str, str]
     body: bytes
     method: str = "POST"
+    upload: IO[bytes] | None = None
 
 
 @dataclass(slots=True)

@@ -35,6 +35,8 @@ log = logging.getLogger("aura.gateway")
 
 Result = TypeVar("Result")
 Judge = Callable[[Json], Verdict]
+# Asks providers for an answer: the call, its plan, what the answer is stored under, until when, where its end is noted.
+Asks = Callable[[Call, Plan, str | None, float, Ledger], Answer]
 
 
 class Gateway:
@@ -55,12 +57,14 @@ class Gateway:
         self._remembered = Remembered(judge)
         self.providers, self.fleet, self.ledger = providers, fleet, ledger
         self.upstream, self.cache = upstream, cache
+        self.others: dict[str, Asks] = {}
+        """Who asks for the calls of doors that are no chats, by door."""
         self.recorder: Recorder | None = None
         """Notes every chat, where the operator wants that."""
         self.flights, self._unlisted = Flights(ledger, self.headers), Unlisted(ledger)
-        self._timeouts = {name: provider.timeout for name, provider in settings.providers.items()}
+        self.timeouts = {name: provider.timeout for name, provider in settings.providers.items()}
         router_settings = settings.router
-        self._rules = Rules(
+        self.rules = Rules(
             router_settings.max_attempts,
             router_settings.max_attempts_per_target,
             router_settings.content_policy_failover,
@@ -112,6 +116,8 @@ class Gateway:
             ledger: where the end of a stream is noted.
         """
         self.fleet.budget.call()
+        if call.door in self.others:
+            return self.others[call.door](call, plan, key, deadline, ledger)
         attempts = Attempts(
             plan,
             self.fleet.circuit,
@@ -190,8 +196,8 @@ class Gateway:
         max_tokens = ceiling.max_tokens(call, planned, body)
         provider, native = self._spoken_to(call, planned, body, max_tokens)
         body = capped(body, max_tokens)
-        limit = limits.attempt(self._timeouts[provider.name], limits.reasons(body, planned.model))
-        until = _share(limit, deadline, step)
+        limit = limits.attempt(self.timeouts[provider.name], limits.reasons(body, planned.model))
+        until = share(limit, deadline, step)
         whole = exchange.ask(provider, planned, body, self.upstream, until, step.fresh, native)
         if native is None and call.lost:
             whole.translation.dropped[:0] = call.lost
@@ -221,7 +227,7 @@ class Gateway:
         body = capped(body, max_tokens)
         reasoning = limits.reasons(body, planned.model)
         limit = limits.first_content(estimate_tokens(body), reasoning, provider.cold_start)
-        until = deadline if step.last else _share(limit, deadline, step)
+        until = deadline if step.last else share(limit, deadline, step)
         incoming = exchange.stream(provider, planned, body, self.upstream, until, step.fresh, native)
         if native is None and call.lost:
             incoming.translation.dropped[:0] = call.lost
@@ -291,9 +297,9 @@ class Gateway:
         """An SDK that is trying again by itself gets half the attempts."""
         count = call.headers.get("x-stainless-retry-count", "0")
         if not count.isdigit() or count.strip("0") == "":
-            return self._rules
-        half = (self._rules.attempts + 1) // 2
-        return Rules(half, self._rules.per_target, self._rules.policy_moves_on)
+            return self.rules
+        half = (self.rules.attempts + 1) // 2
+        return Rules(half, self.rules.per_target, self.rules.policy_moves_on)
 
     def headers(self, call: Call, cost: bool) -> dict[str, str]:
         """What every answer says of how it came about."""
@@ -321,7 +327,7 @@ class Gateway:
         return headers
 
 
-def _share(limit: float, deadline: float, step: Step) -> float:
+def share(limit: float, deadline: float, step: Step) -> float:
     """When an attempt must have ended: while others could still be asked, it may use half of the time that is left."""
     now = time.monotonic()
     left = deadline - now

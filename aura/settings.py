@@ -296,6 +296,38 @@ class ClassifierSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddingsSettings:
+    """``aura.embeddings``."""
+
+    models: dict[str, tuple[str, ...]] = setting(
+        dict,
+        "targets",
+        "Names for embedding models, each with the targets (`provider/model`) that have that very model, in order.",
+    )
+    batch: int = setting(
+        2048, "integer", "The most inputs of one request to a provider; a longer list is divided.", least=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardSettings:
+    """``aura.forward``: who serves the doors whose calls are passed on as they are."""
+
+    moderations: tuple[str, ...] = setting((), "names", "Providers of `/v1/moderations`, in order.")
+    images: tuple[str, ...] = setting((), "names", "Providers of `/v1/images/generations`, in order.")
+    speech: tuple[str, ...] = setting((), "names", "Providers of `/v1/audio/speech`, in order.")
+    transcriptions: tuple[str, ...] = setting((), "names", "Providers of `/v1/audio/transcriptions`, in order.")
+    translations: tuple[str, ...] = setting((), "names", "Providers of `/v1/audio/translations`, in order.")
+    rerank: tuple[str, ...] = setting((), "names", "Providers of `/v1/rerank`, in order.")
+    max_upload: int = setting(
+        64 * 1024 * 1024,
+        "size",
+        "The largest body of a request with a file; it is kept on disk, not in memory.",
+        least=1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class CostSettings:
     """``aura.cost``."""
 
@@ -337,6 +369,8 @@ class Settings:
     cache: CacheSettings = CacheSettings()
     router: RouterSettings = RouterSettings()
     classifier: ClassifierSettings = ClassifierSettings()
+    embeddings: EmbeddingsSettings = EmbeddingsSettings()
+    forward: ForwardSettings = ForwardSettings()
     cost: CostSettings = CostSettings()
     actuator: ActuatorSettings = ActuatorSettings()
     log: LogSettings = LogSettings()
@@ -354,6 +388,8 @@ SECTIONS: dict[str, type[Any]] = {
     "router": RouterSettings,
     "classifier": ClassifierSettings,
     "cache": CacheSettings,
+    "embeddings": EmbeddingsSettings,
+    "forward": ForwardSettings,
     "cost": CostSettings,
     "actuator": ActuatorSettings,
     "log": LogSettings,

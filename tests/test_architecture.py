@@ -20,6 +20,7 @@ FLOORS = [
     ["relay"],
     ["flight"],
     ["gateway"],
+    ["forward"],
     ["api"],
     ["app", "worker", "connection", "protocol", "answer", "body", "cli"],
     ["gunicorn_conf", "__main__"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from random import getrandbits
 from typing import Any
 
@@ -11,6 +12,7 @@ from flask import Request, Response
 
 from .. import disconnect
 from ..call import Answer, Call
+from ..forward import Passed
 from ..fronts import FRONTS
 from ..gateway import Gateway
 from ..ledger import CLIENT_LEFT
@@ -25,7 +27,19 @@ _STEERING = tuple(
 _UNBUFFERED = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
 
-CALLS = frozenset({"/v1/chat/completions"})
+CALLS = frozenset(
+    f"/v1/{path}"
+    for path in (
+        "chat/completions",
+        "embeddings",
+        "moderations",
+        "images/generations",
+        "audio/speech",
+        "audio/transcriptions",
+        "audio/translations",
+        "rerank",
+    )
+)
 """The rules where calls are made: what is refused there before it is a call counts all the same."""
 _OTHERS: tuple[tuple[str, str], ...] = ()  # beginnings of paths that belong to another grammar than OpenAI's
 
@@ -68,13 +82,18 @@ def translate(call: Call, native: dict[str, Any]) -> None:
 
 
 def answered(gateway: Gateway, call: Call, asked: Request) -> Response:
-    """Answer a call, unless the client leaves first: then nothing is worth finishing."""
+    """Answer a call, unless the client leaves first."""
+    return watched(gateway, call, asked, lambda: gateway.answer(call))
+
+
+def watched(gateway: Gateway, call: Call, asked: Request, answering: Callable[[], Answer]) -> Response:
+    """Answer while the client is there; when it has left, nothing is worth finishing."""
     environ = asked.environ
     watch = disconnect.watch(environ) if disconnect.can_watch(environ) else None
     streaming = False
     try:
-        answer = gateway.answer(call)
-        if watch is not None and isinstance(answer.stream, Relay):
+        answer = answering()
+        if watch is not None and isinstance(answer.stream, Relay | Passed):
             streaming = True
             answer.stream.closed = watch.stop
     except disconnect.ClientGone:
@@ -92,7 +111,8 @@ def respond(answer: Answer) -> Response:
     if answer.stream is None:
         headers += (("content-type", answer.media_type), ("content-length", str(len(answer.body))))
         return Answered(answer.body, answer.status, headers)
-    headers += (("content-type", f"{answer.media_type}; charset=utf-8"), *_UNBUFFERED)
+    charset = "; charset=utf-8" if answer.media_type == "text/event-stream" else ""
+    headers += (("content-type", answer.media_type + charset), *_UNBUFFERED)
     return Answered(answer.stream, answer.status, headers)
 
 

@@ -10,7 +10,7 @@ Facts
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from .. import strict_json
@@ -18,6 +18,7 @@ from ..call import Json
 from ..errors import BadRequest, RequestTimeout, TooLarge, UnsupportedMediaType
 
 JSON = "application/json"
+_PIECE = 64 * 1024
 _CHARSETS = {"utf-8", "utf8", "us-ascii"}
 
 
@@ -89,6 +90,31 @@ def _read(environ: Mapping[str, Any], limit: int) -> bytes:
     if len(data) > limit:
         raise _too_large(limit)
     return data
+
+
+def pieces(environ: Mapping[str, Any], limit: int) -> Iterator[bytes]:
+    """Read a body that is not kept in memory, a piece at a time.
+
+    Args:
+        limit: bytes that it may have.
+
+    Raises: as of :func:`read_json`.
+    """
+    declared = environ.get("CONTENT_LENGTH")
+    left = int(declared) if declared and declared.isdigit() and len(declared) <= 18 else None
+    if (left or 0) > limit or (declared and left is None):
+        raise _too_large(limit)
+    if left is None and not environ.get("wsgi.input_terminated"):
+        return
+    total = 0
+    while (left is None or left > 0) and (piece := _take(environ["wsgi.input"], min(_PIECE, left or _PIECE))):
+        total += len(piece)
+        if total > limit:
+            raise _too_large(limit)
+        left = None if left is None else left - len(piece)
+        yield piece
+    if left:
+        raise BadRequest("The body is shorter than its Content-Length.", code="incomplete_body")
 
 
 def _take(stream: _Readable, size: int) -> bytes:

@@ -309,9 +309,7 @@ class ChatRequest(Schema):
     @pre_load
     def refuse_steering(self, data: Json, **_kwargs: Any) -> Json:
         """Refuse what would steer the gateway itself."""
-        for name in data:
-            if _steers(name):
-                raise ValidationError("is not taken from a request: the gateway's operator decides it", name)
+        refuse_steering(data)
         return data
 
     @validates_schema
@@ -328,11 +326,22 @@ _NEEDED = [name for name, field in SCHEMA.load_fields.items() if field.required]
 
 def check_chat(body: Json) -> None:
     """Refuse a chat request that is not well formed; BadRequest names the first field that is wrong."""
-    if _surely_right(body):
-        return
-    errors = SCHEMA.validate(body)
+    if not _surely_right(body):
+        refuse_wrong(SCHEMA, body)
+
+
+def refuse_wrong(schema: Schema, body: Json) -> None:
+    """Refuse a body that a schema does not take; BadRequest names the first field that is wrong."""
+    errors = schema.validate(body)
     if errors:
         raise _first(errors)
+
+
+def refuse_steering(body: Json) -> None:
+    """Refuse what would steer the gateway itself."""
+    for name in body:
+        if _steers(name):
+            raise ValidationError("is not taken from a request: the gateway's operator decides it", name)
 
 
 def _surely_right(body: Json) -> bool:

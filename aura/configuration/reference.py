@@ -20,6 +20,7 @@ _KINDS = {
     "models": "models per tier",
     "names": "list of names",
     "headers": "names to values",
+    "targets": "names to lists of `provider/model`",
     "keys": "list of keys",
     "url": "URL",
     "level": "level",

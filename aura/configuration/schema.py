@@ -217,6 +217,20 @@ def _headers(value: Any, _: Setting) -> dict[str, Secret]:
     return out
 
 
+def _targets(value: Any, one: Setting) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, dict):
+        raise ValueError("must be a mapping of names to lists of provider/model")
+    out = {}
+    for name, listed in value.items():
+        found = _names(listed, one)
+        if not _MODEL.fullmatch(name) or "/" in name:
+            raise ValidationError({name: ["is not a name without blanks and slashes"]})
+        if not found or any("/" not in target.strip("/") for target in found):
+            raise ValidationError({name: ["must be a list of provider/model"]})
+        out[name] = tuple(found)
+    return out
+
+
 def _keys(value: Any, _: Setting) -> tuple[ClientKey, ...]:
     listed = [keyed_line(part) for part in units.names(value)] if isinstance(value, str) else value
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
@@ -279,6 +293,7 @@ _READERS: dict[str, Callable[[Any, Setting], Any]] = {
     "level": _level,
     "models": _models,
     "headers": _headers,
+    "targets": _targets,
     "keys": _keys,
     "price": _price,
 }

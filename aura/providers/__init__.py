@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from importlib.metadata import entry_points
+from typing import IO
 from urllib.parse import quote, urlencode
 
 import orjson
 
 from ..call import Chunk, HttpRequest, Json, Model, Translation
 from ..dialects import Dialect, Front
+from ..dialects.embeddings import Embedder
 from ..errors import Failure, Reason
 from ..settings import ProviderSettings, Secret
 
@@ -76,6 +78,10 @@ class Provider:
         cold_start: seconds allowed on top of the first-content limit where a model may first have to be loaded.
         streams: whether a model can stream; where it cannot, it is asked for a whole answer, which is told as a stream.
         usage_in_streams: whether ``stream_options`` is understood; without it a stream tells no usage.
+        address: where its other doors are: ``{door}`` stands for a path such as ``embeddings``, ``{model}`` as in
+            ``url``. Empty where it has none.
+        embedder: the grammar of its embeddings; None where it makes none.
+        embed_url: where those are asked for, if not at its address.
         also: the other grammars that the same server speaks, by name, each as a provider of its own.
         token: how the token is asked for that goes in ``Authorization``, for a provider that takes no key.
     """
@@ -91,6 +97,22 @@ class Provider:
     usage_in_streams: bool = True
     token: TokenRequest | None = None
     also: Mapping[str, Provider] = field(default_factory=dict)
+    address: str = ""
+    embedder: Embedder | None = None
+    embed_url: str = ""
+
+    def door(self, path: str, model: str, content: bytes | IO[bytes], media_type: str) -> HttpRequest:
+        """Build a request to one of the provider's other doors.
+
+        Args:
+            content: what is sent; a file is sent from its beginning.
+        """
+        url = self.embed_url if path == "embeddings" and self.embed_url else self.address.replace("{door}", path)
+        headers = {name: str_of(value) for name, value in self.headers.items()} | {"content-type": media_type}
+        url = url.replace("{model}", _quoted(model))
+        if isinstance(content, bytes):
+            return HttpRequest(url, headers, content)
+        return HttpRequest(url, headers, b"", upload=content)
 
     def speaking(self, grammar: str) -> Provider | None:
         """The provider as it is asked in a grammar, None if it does not speak it."""

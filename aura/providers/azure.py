@@ -18,7 +18,7 @@ from urllib.parse import quote
 import orjson
 
 from ..call import Json, Model
-from ..dialects import anthropic, openai
+from ..dialects import anthropic, embeddings, openai
 from ..settings import ProviderSettings, Secret
 from . import Adapt, Provider, TokenRequest, headers_of, key_of, streams
 from . import openai as plain
@@ -49,6 +49,8 @@ def provider(settings: ProviderSettings) -> Provider:
         adapt=_adapt(version, own=not base.endswith("/models")),
         streams=streams,
         usage_in_streams=version >= _USAGE_SINCE,
+        address=url.replace("chat/completions", "{door}"),
+        embedder=embeddings.OPENAI,
         token=_token(settings),
     )
 

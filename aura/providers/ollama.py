@@ -11,7 +11,7 @@ Source: https://docs.ollama.com/context-length (read 2026-11-24)
 from __future__ import annotations
 
 from ..call import Json, Model, estimate_tokens
-from ..dialects import ollama
+from ..dialects import embeddings, ollama
 from ..settings import ProviderSettings
 from . import Adapt, Provider, bearer, headers_of
 
@@ -26,10 +26,13 @@ _MARGIN = 1.2
 def provider(settings: ProviderSettings) -> Provider:
     """Make the provider of a configuration entry of type ``ollama``."""
     base = settings.base_url.rstrip("/") or BASE_URL
+    base = base.removesuffix("/api")
     return Provider(
         name=settings.name,
         dialect=ollama,
-        url=f"{base.removesuffix('/api')}/api/chat",
+        url=f"{base}/api/chat",
+        embedder=embeddings.OLLAMA,
+        embed_url=f"{base}/api/embed",
         headers=headers_of(settings, bearer(settings)),
         adapt=_adapt(settings),
         cold_start=COLD_START,

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any
 
 from ..call import Json, Model
-from ..dialects import openai
+from ..dialects import embeddings, openai
 from ..settings import ProviderSettings
 from . import Provider, bearer, headers_of, streams
 
@@ -47,6 +47,8 @@ def provider(settings: ProviderSettings) -> Provider:
         headers=headers_of(settings, bearer(settings)),
         adapt=partial(adapt, own=True) if base == BASE_URL else adapt,
         streams=streams,
+        address=f"{base}/{{door}}",
+        embedder=embeddings.OPENAI,
     )
 
 

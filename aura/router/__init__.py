@@ -200,7 +200,7 @@ class Router:
         if pinned is not None:
             return Wish(pinned=pinned)
         if call.door == "embeddings":
-            first = self._directory.serving(name)
+            first = self._directory.embedding(name)
             if not first:
                 raise _not_found(name)
             return Wish(first=first, only=True)

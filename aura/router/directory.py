@@ -15,6 +15,7 @@ from .needs import lacks
 from .strategies import Candidate
 
 ANY = "*"
+_OPENAI = ("", "https://api.openai.com/v1")
 # So many targets that only clients named are remembered; with more of them, all are worked out anew.
 MAX_NAMED = 1024
 
@@ -41,6 +42,7 @@ class Directory:
                 if name and name != ANY:
                     target = Target(provider.name, name)
                     self._listed.setdefault(target, self._candidate(provider, ModelSettings(name), None))
+        self._embedding = {name: self._same(targets) for name, targets in settings.embeddings.models.items()}
         for target, candidate in self._listed.items():
             self._by_name[target.model] = (*self._by_name.get(target.model, ()), candidate)
 
@@ -83,6 +85,29 @@ class Directory:
 
     def _has(self, provider: ProviderSettings, model: str) -> bool:
         return self._catalogue.lists(model, provider.type, provider.base_url)
+
+    def _same(self, names: tuple[str, ...]) -> tuple[Candidate, ...]:
+        """The targets of these names, but of providers that are off."""
+        found = []
+        for name in names:
+            provider = self._providers.get(name.partition("/")[0])
+            if provider is not None:
+                target = Target(provider.name, name.partition("/")[2])
+                made = self._listed.get(target) or self._candidate(provider, ModelSettings(target.model), None)
+                found.append(self._listed.setdefault(target, made))
+        return tuple(found)
+
+    def embedding(self, name: str) -> tuple[Candidate, ...]:
+        """The targets of an embedding model, all of which have that very model.
+
+        One that is nowhere known may still be had from a server that speaks OpenAI's grammar and is not OpenAI's.
+        """
+        found = self._embedding.get(name) or self.serving(name)
+        if found or self._catalogue.find(name) is not None:
+            return found
+        compatible = [one for one in self._providers.values() if one.type == "openai" and one.base_url not in _OPENAI]
+        guessed = [self._candidate(provider, ModelSettings(name), None) for provider in compatible]
+        return tuple(guessed)
 
     def serving(self, name: str) -> tuple[Candidate, ...]:
         """The targets of a model: where the configuration lists it, else at whoever is known to have it."""

@@ -49,6 +49,8 @@ class Upstream:
         prepared.url = request.url
         prepared.headers = request.headers  # type: ignore[assignment]
         prepared.body = request.body
+        if request.upload is not None:
+            prepared.body = request.upload  # type: ignore[assignment]
         return self._adapter.send(prepared, deadline=deadline, fresh=fresh)
 
     def close(self) -> None:

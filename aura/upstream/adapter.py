@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from os import SEEK_END
 from time import monotonic
 from typing import Any
 
@@ -80,6 +81,8 @@ class Adapter(BaseAdapter):
         Raises:
             Failure: there is no answer.
             ValueError: the request cannot be sent as it is.
+
+        A body that is a file is sent from its beginning, a piece at a time.
         """
         if verify is not True or cert or proxies:
             raise ValueError("certificates and proxies are decided where the adapter is made")
@@ -89,12 +92,18 @@ class Adapter(BaseAdapter):
         body = request.body or b""
         if isinstance(body, str):
             body = body.encode()
-        data = head(way.start, request.headers, len(body)) + body
+        upload = None
+        if isinstance(body, bytes):
+            data = head(way.start, request.headers, len(body)) + body
+        else:
+            upload = body
+            data = head(way.start, request.headers, body.seek(0, SEEK_END))
+            body.seek(0)
         connection = None if fresh else self._pool.take(way.origin)
         if connection is None:
             connection = self._connect(way, deadline)
         try:
-            connection.exchange(data, deadline)
+            connection.exchange(data, deadline, upload)
             if not connection.used and way.origin[0] == "https":
                 self._sessions[way.origin] = connection.wire.session
             return Response(request, connection, self._pool.put, deadline, self._max_body)

@@ -9,7 +9,7 @@ Facts
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -20,6 +20,7 @@ MAX_HEAD = 100 * 1024
 MAX_HEADERS = 200
 MAX_INTERIM = 10_000
 _BODILESS = (204, 304)
+_PIECE = 64 * 1024
 
 
 class Connection:
@@ -52,8 +53,11 @@ class Connection:
 
     # ---- one exchange
 
-    def exchange(self, request: bytes, deadline: float) -> None:
+    def exchange(self, request: bytes, deadline: float, upload: IO[bytes] | None = None) -> None:
         """Send a request and read the head of its answer.
+
+        Args:
+            upload: what follows the request's bytes; read to its end, a piece at a time.
 
         Raises:
             Failure: the connection broke, the deadline passed, or what came is no answer.
@@ -63,6 +67,8 @@ class Connection:
         # What the provider said before it hung up may still be there: a 413, say.
         with suppress(OSError):
             self._sent_all = wire.send(request, deadline)
+            while upload is not None and self._sent_all and (piece := upload.read(_PIECE)):
+                self._sent_all = wire.send(piece, deadline)
         with suppress(OSError):
             while not self.head and (data := wire.receive(deadline)):
                 self.feed(data)

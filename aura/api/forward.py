@@ -1,0 +1,144 @@
+"""OpenAI's routes that are no chats: embeddings, and what is passed on to the provider of its kind."""
+
+from __future__ import annotations
+
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+import orjson
+from flask import Blueprint, Response, current_app, g, request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
+
+from ..call import Call
+from ..errors import BadRequest, UnsupportedMediaType
+from ..forward import Forwarder
+from . import door
+from .reading import pieces, read_json
+from .requests import check_embeddings, check_passed
+
+blueprint = Blueprint("forward", __name__)
+
+_IN_MEMORY = 1024 * 1024  # bytes of a file that are not worth a place on disk
+_MAX_PARTS = 100
+_MAX_FIELD = 1024  # bytes of a form's field that is looked at
+
+
+@blueprint.post("/v1/embeddings")
+def embeddings() -> Response:
+    """Make embeddings; they are cached as chats are."""
+    call = _call("embeddings")
+    call.body = read_json(request, g.gateway.settings.server.max_body)
+    check_embeddings(call.body)
+    return door.answered(g.gateway, call, request)
+
+
+@blueprint.post("/v1/moderations")
+def moderations() -> Response:
+    """Judge a text or an image by a provider's moderation model."""
+    return _passed("moderations", "input")
+
+
+@blueprint.post("/v1/images/generations")
+def images() -> Response:
+    """Make images of a description."""
+    return _passed("images", "prompt")
+
+
+@blueprint.post("/v1/audio/speech")
+def speech() -> Response:
+    """Speak a text; the sound comes as the provider makes it."""
+    return _passed("speech", "input")
+
+
+@blueprint.post("/v1/rerank")
+def rerank() -> Response:
+    """Order documents by how well they answer a query."""
+    return _passed("rerank", "query")
+
+
+@blueprint.post("/v1/audio/transcriptions")
+def transcriptions() -> Response:
+    """Write down what is said in a sound file."""
+    return _uploaded("transcriptions")
+
+
+@blueprint.post("/v1/audio/translations")
+def translations() -> Response:
+    """Write down in English what is said in a sound file."""
+    return _uploaded("translations")
+
+
+def _call(name: str) -> Call:
+    return door.new_call(g, request, name)
+
+
+def _passed(name: str, needed: str) -> Response:
+    call = _call(name)
+    body = call.body = read_json(request, g.gateway.settings.server.max_body)
+    check_passed(body, needed)
+    forwarder: Forwarder = current_app.extensions["aura.forward"]
+    plan = forwarder.plan(call, body.get("model") or "")
+    model = plan.targets[0].target.model
+    content = orjson.dumps(body if body.get("model") in (None, model) else {**body, "model": model})
+    return door.watched(g.gateway, call, request, lambda: forwarder.passed_on(call, plan, content, "application/json"))
+
+
+def _uploaded(name: str) -> Response:
+    call = _call(name)
+    media_type = request.environ.get("CONTENT_TYPE") or ""
+    kind, options = parse_options_header(media_type)
+    if kind != "multipart/form-data" or not options.get("boundary"):
+        raise UnsupportedMediaType("Send the file as 'Content-Type: multipart/form-data', with its boundary.")
+    forwarder: Forwarder = current_app.extensions["aura.forward"]
+    with SpooledTemporaryFile(_IN_MEMORY) as file:
+        model = _received(file, options["boundary"], g.gateway.settings.forward.max_upload)
+        plan = forwarder.plan(call, model)
+        if plan.targets[0].target.model != model:
+            raise BadRequest("Name the model alone: a form is passed on as it is.", param="model")
+        return door.watched(g.gateway, call, request, lambda: forwarder.passed_on(call, plan, file, media_type))
+
+
+def _received(file: IO[bytes], boundary: str, limit: int) -> str:
+    """Take a form as it comes; returns the field ``model``.
+
+    Raises:
+        TooLarge: it is larger than is allowed.
+        BadRequest: it is no form, or names no model.
+    """
+    decoder, form = MultipartDecoder(boundary.encode(), max_parts=_MAX_PARTS), _Form()
+    try:
+        for piece in pieces(request.environ, limit):
+            file.write(piece)
+            decoder.receive_data(piece)
+            form.take(decoder)
+        decoder.receive_data(None)
+        form.take(decoder)
+    except (ValueError, RequestEntityTooLarge):
+        raise BadRequest("The body is no form of multipart/form-data.") from None
+    model = form.fields.get("model", b"").decode("utf-8", "replace")
+    if not model:
+        raise BadRequest("'model' is missing.", param="model")
+    check_passed({"model": model}, "model")
+    return model
+
+
+class _Form:
+    """The fields of a form that comes in pieces, their beginnings at least; files are not kept."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, bytes] = {}
+        self._name = ""
+
+    def take(self, decoder: MultipartDecoder) -> None:
+        """Read what has come."""
+        while not isinstance(event := decoder.next_event(), NeedData | Epilogue):
+            if isinstance(event, Field):
+                self._name = event.name
+            elif isinstance(event, File):
+                self._name = ""
+            elif isinstance(event, Data) and self._name:
+                have = self.fields.get(self._name, b"")
+                if len(have) < _MAX_FIELD and len(self.fields) < _MAX_PARTS:
+                    self.fields[self._name] = have + event.data[:_MAX_FIELD]
