@@ -19,12 +19,14 @@ import orjson
 from ..call import Chunk, Json, Model, Translation, Usage
 from ..errors import Failure, Reason, reason_for_status
 from ..sse import Decoder, Event, LineDecoder
+from .beyond import KEY, without
 
 name = "openai"
 DECODER: type[Decoder] | type[LineDecoder] = Decoder
 
 # Ours alone: they steer the gateway and no provider knows them.
 _OURS = ("aura", "fallbacks")
+MAX_STOP = 4
 _CONTEXT_WORDS = (
     "maximum context length",
     "context window",
@@ -67,13 +69,25 @@ _CONTENT = ("tool_calls", "content", "reasoning_content", "reasoning", "refusal"
 
 def request_out(body: Json, model: Model) -> Translation:
     """Forward the body with the target's model; a stream's usage is always asked for."""
+    dropped: list[str] = []
+    if KEY in body:
+        body, dropped = without(body)
+        _shorten_stop(body, dropped)
     out = {key: value for key, value in body.items() if key not in _OURS}
     out["model"] = model.name
     if out.get("stream"):
         given = out.get("stream_options")
         out["stream_options"] = {**(given if isinstance(given, dict) else {}), "include_usage": True}
     choices = out.get("n")
-    return Translation(body=out, model=model.name, choices=choices if isinstance(choices, int) and choices > 0 else 1)
+    choices = choices if isinstance(choices, int) and choices > 0 else 1
+    return Translation(body=out, dropped=dropped, model=model.name, choices=choices)
+
+
+def _shorten_stop(body: Json, dropped: list[str]) -> None:
+    """Leave as many stop sequences as OpenAI takes."""
+    if len(body.get("stop") or ()) > MAX_STOP:
+        body["stop"] = body["stop"][:MAX_STOP]
+        dropped.append("stop_sequences")
 
 
 def capped(body: Json, max_tokens: int | None) -> Json:

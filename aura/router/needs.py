@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..call import Call, Json, Model, Tier, estimate_tokens
+from ..dialects.beyond import KEY, only_of
 from ..errors import BadRequest
 
 # Bits of what a call needs and of what a target lacks, so that one `&` decides.
-VISION, IMAGE_URL, AUDIO, DOCUMENTS, TOOLS, JSON_SCHEMA, JSON_OBJECT, CHAT, EMBEDDINGS = (1 << n for n in range(9))
+VISION, IMAGE_URL, AUDIO, DOCUMENTS, TOOLS, JSON_SCHEMA, JSON_OBJECT, CHAT, EMBEDDINGS, ANTHROPIC = (
+    1 << n for n in range(10)
+)
 # What is missing, as the client is told of it, and the field that asked for it.
 MISSING: dict[int, tuple[str, str]] = {
     EMBEDDINGS: ("makes no embeddings", "model"),
     CHAT: ("is no chat model", "model"),
+    ANTHROPIC: ("does not speak Anthropic's grammar, which alone has that", "messages"),
     VISION: ("takes no images (vision)", "messages"),
     IMAGE_URL: ("takes images as data URLs only", "messages"),
     AUDIO: ("takes or gives no audio", "messages"),
@@ -39,12 +43,14 @@ class Needs:
         tokens: the prompt, estimated.
         max_tokens: the longest answer that the client allows, 0 if it does not say.
         choices: how many answers it wants.
+        only: the path of what only Anthropic's grammar has, as its client wrote it; empty if there is nothing.
     """
 
     mask: int
     tokens: int
     max_tokens: int
     choices: int = 1
+    only: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,8 @@ def lacks(model: Model, provider_type: str, base_url: str = "") -> int:
     mask = sum(bit for word, bit in words.items() if word not in can)
     if provider_type == "ollama":
         mask |= IMAGE_URL
+    if not _speaks_anthropic(provider_type, base_url):
+        mask |= ANTHROPIC
     if "embeddings" in can:
         mask |= CHAT
     elif model.known:
@@ -115,8 +123,11 @@ def needs_of(call: Call) -> Needs:
     modalities = body.get("modalities")
     if isinstance(modalities, list) and "audio" in modalities:
         mask |= AUDIO
+    only = only_of(body) if KEY in body else ""
+    if only:
+        mask |= ANTHROPIC
     limit = _count(body.get("max_completion_tokens")) or _count(body.get("max_tokens"))
-    return Needs(mask, estimate_tokens(body), limit, _count(body.get("n")) or 1)
+    return Needs(mask, estimate_tokens(body), limit, _count(body.get("n")) or 1, only)
 
 
 def _need_of_part(part: Json) -> int:

@@ -16,22 +16,37 @@ https://platform.claude.com/docs/en/api/messages, and the page that each module 
 from __future__ import annotations
 
 from ...sse import Decoder, LineDecoder
-from .errors import error_in, ratelimit_headers, request_id
-from .request import request_out
+from .errors import error_in, error_out, ratelimit_headers, ratelimit_out, request_id
+from .forward import counted, request_forward
+from .inbound import request_in
+from .outbound import response_out
+from .request import BETA, betas_of, request_out
 from .response import response_in
 from .stream import EventReader, reader
+from .writer import writer
 
 name = "anthropic"
+MEDIA_TYPE = "text/event-stream"
 DECODER: type[Decoder] | type[LineDecoder] = Decoder
 
 __all__ = [
+    "BETA",
     "DECODER",
+    "MEDIA_TYPE",
     "EventReader",
+    "betas_of",
+    "counted",
     "error_in",
+    "error_out",
     "name",
     "ratelimit_headers",
+    "ratelimit_out",
     "reader",
+    "request_forward",
     "request_id",
+    "request_in",
     "request_out",
     "response_in",
+    "response_out",
+    "writer",
 ]

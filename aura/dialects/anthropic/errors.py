@@ -15,7 +15,8 @@ from typing import Any
 
 import orjson
 
-from ...errors import Failure, Reason, reason_for_status
+from ...call import Json
+from ...errors import AuraError, Failure, Reason, reason_for_status
 
 _KINDS = {
     "invalid_request_error": Reason.INVALID_REQUEST,
@@ -45,6 +46,19 @@ _EXACT = {Reason.QUOTA, Reason.TIMEOUT}
 _CLIENT_STATUSES = (0, 400, 402, 403, 413, 422)
 # What a proxy in front may answer by itself and mean it; any other 4xx page is not Anthropic's.
 _PROXY_STATUSES = (401, 402, 408, 413, 429)
+# What a client is told; other statuses from 500 up are api_error, other ones invalid_request_error.
+_TYPES = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
 _LIMITS = {"requests": ("requests",), "tokens": ("tokens", "input-tokens")}
 
 
@@ -86,6 +100,18 @@ def _reason(status: int, kind: str, text: str) -> Reason:
     return named if named in _EXACT else reason_for_status(status)
 
 
+def error_out(error: AuraError, request_id: str) -> Json:
+    """Anthropic's error object.
+
+    There is no ``param`` in it: its own messages begin with the path. A path in brackets is one of the translated body,
+    whose numbers are not the client's: only the parameter's name is told.
+    """
+    kind = _TYPES.get(error.status) or ("api_error" if error.status >= 500 else "invalid_request_error")
+    where = (error.param or "").partition("[")[0]
+    message = f"{where}: {error.message}" if where else error.message
+    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
+
+
 def request_id(headers: Mapping[str, str]) -> str:
     """Anthropic's own id of a request, for the log; lower-case names."""
     return headers.get("request-id", "")
@@ -109,6 +135,16 @@ def ratelimit_headers(headers: Mapping[str, str], now: float | None = None) -> d
         if wait is not None:
             out[f"x-ratelimit-reset-{what}"] = f"{wait}s"
     return out
+
+
+def ratelimit_out(headers: Mapping[str, str]) -> dict[str, str]:
+    """Say the limits of a provider, which are told in OpenAI's names, in Anthropic's."""
+    told = [(field, what) for field in ("limit", "remaining") for what in _LIMITS]
+    return {
+        f"anthropic-ratelimit-{what}-{field}": headers[f"x-ratelimit-{field}-{what}"]
+        for field, what in told
+        if f"x-ratelimit-{field}-{what}" in headers
+    }
 
 
 def _until(reset: str, date: str, now: float | None) -> int | None:

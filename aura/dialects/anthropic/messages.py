@@ -219,7 +219,7 @@ def _said(message: Json, where: str) -> list[Json]:
         own = [part for part in content if isinstance(part, dict) and part.get("type") in _THOUGHTS]
         content = [part for part in content if part not in own]
     given = own or message.get("thinking_blocks")
-    thoughts = [block for block in given if _signed(block)] if isinstance(given, list) else []
+    thoughts = [block for block in given if signed(block)] if isinstance(given, list) else []
     blocks = _content({**message, "content": content}, where)
     refusal = message.get("refusal")
     if not blocks and isinstance(refusal, str) and refusal.strip():
@@ -227,7 +227,7 @@ def _said(message: Json, where: str) -> list[Json]:
     return [*thoughts, *blocks]
 
 
-def _signed(block: Any) -> bool:
+def signed(block: Any) -> bool:
     """Whether thinking is Anthropic's own: another provider's has no signature, and would be refused."""
     if not isinstance(block, dict):
         return False
@@ -255,7 +255,7 @@ def _replayed(message: Json) -> list[Json] | None:
 def _worth(block: Json) -> bool:
     """Whether a block may be sent back: not without its signature, not without text."""
     if block.get("type") in _THOUGHTS:
-        return _signed(block)
+        return signed(block)
     return block.get("type") != "text" or bool(block["text"].strip())
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...call import Json, Model, Translation, estimate_tokens
 from ...errors import BadRequest
+from ..beyond import KEY
 from .formats import Format, force, format_out
 from .messages import add_system, conversation_out, end_with_user, system_out
 from .parts import FILES_BETA
@@ -26,7 +27,7 @@ _READ = {
     "temperature", "top_p", "top_k", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call",
     "response_format", "output_format", "output_config", "reasoning_effort", "reasoning", "thinking", "user",
     "safety_identifier", "metadata", "service_tier", "web_search_options", "modalities", "audio", "n",
-    "anthropic_beta", "betas", "anthropic_version", "aura", "fallbacks",
+    "anthropic_beta", "betas", "anthropic_version", "aura", "fallbacks", KEY,
 }  # fmt: skip
 # A value that asks for what happens anyway.
 _NEUTRAL: Json = {
@@ -45,7 +46,7 @@ _TIERS = {
     "flex": "standard_only",
     "scale": "standard_only",
 }
-_BETA = re.compile(r"[A-Za-z0-9._-]{1,100}")
+BETA = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _PERSONAL = re.compile(r".+@.+\..+|\+[\d ()/.-]{7,}")
 
 
@@ -206,17 +207,22 @@ def _metadata(body: Json, dropped: list[str]) -> Json | None:
 
 
 def _headers(body: Json, out: Json) -> dict[str, str]:
-    """The betas that the request needs, and those that the client names."""
+    """The betas that the client names, and those that the request needs."""
+    told = betas_of(body)
+    if FILES_BETA not in told and any(_is_file(block) for turn in out["messages"] for block in turn["content"]):
+        told.append(FILES_BETA)
+    return {"anthropic-beta": ",".join(told)} if told else {}
+
+
+def betas_of(body: Json) -> list[str]:
+    """The betas that a client names, each once."""
     betas: list[str] = []
     for key in ("anthropic_beta", "betas"):
         given = body.get(key)
         given = given.split(",") if isinstance(given, str) else given
         if isinstance(given, list):
             betas += [beta.strip() for beta in given if isinstance(beta, str)]
-    if any(_is_file(block) for turn in out["messages"] for block in turn["content"]):
-        betas.append(FILES_BETA)
-    told = dict.fromkeys(beta for beta in betas if _BETA.fullmatch(beta))
-    return {"anthropic-beta": ",".join(told)} if told else {}
+    return list(dict.fromkeys(beta for beta in betas if BETA.fullmatch(beta)))
 
 
 def _is_file(block: Json) -> bool:

@@ -88,9 +88,9 @@ class EventReader:
             raise ValueError("an event has not the shape of its type") from None
         # Of what one event says, the first chunk carries its bytes.
         if chunks:
-            chunks[0].data, chunks[0].name = event.data, event.name
+            chunks[0].data, chunks[0].name = event.data, event.name or body["type"]
             return chunks
-        return [Chunk(None, event.data, event.name)]
+        return [Chunk(None, event.data, event.name or body["type"])]
 
     def _read(self, body: Any, event: Event) -> list[Chunk]:
         chunks: list[Chunk] = []

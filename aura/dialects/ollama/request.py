@@ -8,6 +8,7 @@ import orjson
 
 from ...call import Json, Model, Translation
 from ...errors import BadRequest
+from ..beyond import KEY, without
 
 # Names that both sides share, or that only Ollama's own clients send: they belong into ``options``.
 _OPTIONS = (
@@ -38,7 +39,10 @@ _NEUTRAL: Json = {"n": 1, "parallel_tool_calls": True, "store": False, "service_
 
 def request_out(body: Json, model: Model) -> Translation:
     """Translate a chat body; see :class:`aura.dialects.Dialect`."""
-    dropped = [key for key, value in body.items() if _is_lost(key, value)]
+    gone: list[str] = []
+    if KEY in body:
+        body, gone = without(body, _OPTIONS)
+    dropped = [*gone, *(key for key, value in body.items() if _is_lost(key, value))]
     if body.get("audio") or "audio" in _list_of(body, "modalities"):
         raise BadRequest("this provider answers in text only", param="modalities")
     tools, demand = _tools_out(body, dropped)
