@@ -12,7 +12,7 @@ from flask_caching import Cache
 from prometheus_flask_exporter import PrometheusMetrics
 
 from . import catalogue, classifier, configuration, log, metrics
-from .api import actuator, auth, cache, door, errors, forward, openai, route
+from .api import actuator, anthropic, auth, cache, door, errors, forward, openai, route
 from .api.application import Application
 from .cache import AnswerCache
 from .call import Call
@@ -51,6 +51,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     auth.register(app, settings.auth, frozenset(public | {auth.HEALTH} | actuator.PROBES))
     errors.register(app)
     app.register_blueprint(openai.blueprint)
+    app.register_blueprint(anthropic.blueprint)
     app.register_blueprint(forward.blueprint)
     app.register_blueprint(route.blueprint)
     app.register_blueprint(cache.blueprint)

@@ -20,7 +20,7 @@ FLOORS = [
     ["relay"],
     ["flight"],
     ["gateway"],
-    ["forward"],
+    ["counting", "forward"],
     ["api"],
     ["app", "worker", "connection", "protocol", "answer", "body", "cli"],
     ["gunicorn_conf", "__main__"],

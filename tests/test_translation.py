@@ -18,7 +18,7 @@ TESTS = {
 }
 ROWS = re.findall(r"^\| ([AZOX]\d+)(?:–([AZOX]?\d+))? \| .* \| (.*) \|$", DOCUMENT, re.MULTILINE)
 CASES = [
-    *(f"A{n}" for n in range(1, 106)),
+    *(f"A{n}" for n in range(1, 115)),
     *(f"Z{n}" for n in range(1, 36)),
     *(f"O{n}" for n in range(1, 30)),
     *(f"X{n}" for n in range(1, 7)),

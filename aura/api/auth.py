@@ -9,6 +9,7 @@ from flask import Flask, g, request
 
 from ..errors import Unauthorized
 from ..settings import AuthSettings, ClientKey
+from .door import grammar_of
 
 # Rules that answer without a key; an actuator endpoint joins them by ``aura.actuator.public``.
 HEALTH = "/actuator/health"
@@ -58,6 +59,9 @@ def register(app: Flask, settings: AuthSettings, public: frozenset[str]) -> None
 
 
 def _sent() -> str:
-    """The key of a request; a query string is no place for one."""
-    scheme, _, key = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else ""
+    """The key of a request; a query string is no place for one. Anthropic's clients have a header of their own."""
+    environ: dict[str, str] = request.environ
+    scheme, _, key = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return key.strip()
+    return environ.get("HTTP_X_API_KEY", "").strip() if grammar_of(environ) == "anthropic" else ""

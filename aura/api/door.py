@@ -31,6 +31,8 @@ CALLS = frozenset(
     f"/v1/{path}"
     for path in (
         "chat/completions",
+        "messages",
+        "messages/count_tokens",
         "embeddings",
         "moderations",
         "images/generations",
@@ -41,15 +43,19 @@ CALLS = frozenset(
     )
 )
 """The rules where calls are made: what is refused there before it is a call counts all the same."""
-_OTHERS: tuple[tuple[str, str], ...] = ()  # beginnings of paths that belong to another grammar than OpenAI's
+# Beginnings of paths that belong to another grammar than OpenAI's.
+_OTHERS: tuple[tuple[str, str], ...] = (("/v1/messages", "anthropic"),)
+# What both kinds of clients ask for: Anthropic's say a version.
+_EITHERS = "/v1/models"
 
 
-def grammar_of(path: str) -> str:
-    """The grammar that the clients of a path speak: their errors are worded in it."""
+def grammar_of(environ: dict[str, Any]) -> str:
+    """The grammar that the client of a request speaks: its errors are worded in it."""
+    path = environ.get("PATH_INFO", "")
     for begin, grammar in _OTHERS:
         if path.startswith(begin):
             return grammar
-    return "openai"
+    return "anthropic" if "HTTP_ANTHROPIC_VERSION" in environ and path.startswith(_EITHERS) else "openai"
 
 
 def new_call(here: Any, asked: Request, door: str, grammar: str = "openai") -> Call:

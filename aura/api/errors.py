@@ -10,6 +10,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from .. import errors
+from ..dialects import anthropic
 from ..errors import AuraError, ShuttingDown, scrub
 from ..fronts import FRONTS
 from . import door
@@ -28,14 +29,19 @@ def register(app: Flask) -> None:
 
 def answer(error: AuraError) -> Response:
     """The response of an error, in the grammar of the path's clients."""
-    body = FRONTS[door.grammar_of(request.path)].error_out(error, g.get("request_id", ""))
-    response = Response(orjson.dumps(body), error.status, mimetype="application/json")
+    grammar, request_id = door.grammar_of(request.environ), g.get("request_id", "")
+    body = orjson.dumps(FRONTS[grammar].error_out(error, request_id))
+    response = Response(body, error.status, mimetype="application/json")
+    limits = error.headers
+    if grammar == anthropic.name:
+        response.headers["request-id"] = request_id
+        limits = limits | anthropic.ratelimit_out(limits)
     call = g.get("call")
     if call is not None:
         call.outcome = error.code or "error"
         for name, value in g.gateway.headers(call, cost=False).items():
             response.headers[name] = value
-    for name, value in error.headers.items():
+    for name, value in limits.items():
         response.headers[name] = scrub(value)
     response.headers["x-should-retry"] = "true" if error.should_retry else "false"
     if error.retry_after is not None:

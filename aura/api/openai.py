@@ -9,7 +9,7 @@ from flask import Blueprint, Response, current_app, g, request
 
 from ..errors import NotFound
 from ..gateway import Gateway
-from . import door, schemas
+from . import door, listing, schemas
 from .reading import read_json
 
 blueprint = Blueprint("openai", __name__)
@@ -33,6 +33,8 @@ def chat_completions() -> Response:
 def models() -> Response:
     """List the tier names and every model that can be asked for."""
     gateway: Gateway = current_app.extensions["aura"]
+    if door.grammar_of(request.environ) == "anthropic":
+        return _json(listing.page(list(gateway.router.models()), request.args))
     data = [_listed(*entry) for entry in gateway.router.models()]
     return _json({"object": "list", "data": data})
 
@@ -43,7 +45,8 @@ def model(name: str) -> Response:
     gateway: Gateway = current_app.extensions["aura"]
     for entry in gateway.router.models():
         if entry[0] == name:
-            return _json(_listed(*entry))
+            told = listing.entry if door.grammar_of(request.environ) == "anthropic" else _listed
+            return _json(told(*entry))
     raise NotFound("There is no such model; GET /v1/models lists them.", param="model", code="model_not_found")
 
 

@@ -340,7 +340,7 @@ def refuse_wrong(schema: Schema, body: Json) -> None:
 def refuse_steering(body: Json) -> None:
     """Refuse what would steer the gateway itself."""
     for name in body:
-        if _steers(name):
+        if steers(name):
             raise ValidationError("is not taken from a request: the gateway's operator decides it", name)
 
 
@@ -350,7 +350,7 @@ def _surely_right(body: Json) -> bool:
         for name, value in body.items():
             passes = _PASSES.get(name)
             if passes is None:
-                if _steers(name):
+                if steers(name):
                     return False
             elif not passes(value):
                 return False
@@ -360,7 +360,8 @@ def _surely_right(body: Json) -> bool:
     return all(name in body for name in _NEEDED)
 
 
-def _steers(name: str) -> bool:
+def steers(name: str) -> bool:
+    """Whether a field would steer the gateway itself, or its HTTP client."""
     return name in STEERING or name.startswith(STEERING_PREFIXES)
 
 
