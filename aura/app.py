@@ -103,7 +103,7 @@ def _observe(app: Flask) -> None:
         app,
         path=None,
         group_by="url_rule",
-        excluded_paths=["^/v1/"],
+        excluded_paths=["^/v1/", "^/openai/"],
         registry=metrics.registry,
         buckets=(0.01, 0.1, 1.0),
     )
@@ -129,7 +129,7 @@ def _observe(app: Flask) -> None:
                 gateway.ledger.finish(call, response.status_code)
             return response
         response.headers.setdefault("x-request-id", g.request_id)
-        if request.url_rule is not None and request.url_rule.rule in door.CALLS and response.status_code >= 400:
+        if request.url_rule is not None and door.makes_calls(request.url_rule.rule) and response.status_code >= 400:
             gateway.ledger.refused(response.status_code)
         logger.info(
             "request.done",

@@ -56,12 +56,13 @@ def _plan(gateway: Gateway, call: Call) -> Plan | None:
     call.tier = plan.tier
     call.score = plan.verdict.score if plan.verdict else None
     providers = gateway.providers
-    able = [planned for planned in plan.targets if providers[planned.target.provider].speaking(anthropic.name)]
+    able = [one for one in plan.targets if providers[one.target.provider].speaking(anthropic.name, one.model)]
     return replace(plan, targets=able) if able else None
 
 
 def _asked(gateway: Gateway, call: Call, step: Step, deadline: float) -> int:
-    provider = gateway.providers[step.planned.target.provider].speaking(anthropic.name)
+    planned = step.planned
+    provider = gateway.providers[planned.target.provider].speaking(anthropic.name, planned.model)
     assert provider is not None
     assert call.native is not None
     request, translation = provider.forward(Native(anthropic, call.native), step.planned.model)

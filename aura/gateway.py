@@ -14,9 +14,10 @@ from . import ceiling, exchange, limits, metered, rescue
 from .cache import AnswerCache, Stored
 from .call import Answer, Call, Json, Plan, Planned, Usage, Verdict, estimate_tokens
 from .classifier.remembered import Remembered
+from .dialects.beyond import only_of
 from .dialects.openai import capped
 from .errors import BadRequest, Failure, Reason
-from .exchange import Opened, Whole
+from .exchange import Incoming, Opened, Whole
 from .failover import Attempts, Rules, Step
 from .fleet import Fleet
 from .flight import Flights, Unlisted
@@ -34,6 +35,8 @@ from .tokens import Sender
 log = logging.getLogger("aura.gateway")
 
 Result = TypeVar("Result")
+Answered = TypeVar("Answered", Whole, Incoming)
+_NO_DOOR = (404, 405)  # what a server says of an address that it does not have
 Judge = Callable[[Json], Verdict]
 # Asks providers for an answer: the call, its plan, what the answer is stored under, until when, where its end is noted.
 Asks = Callable[[Call, Plan, str | None, float, Ledger], Answer]
@@ -57,6 +60,7 @@ class Gateway:
         self._remembered = Remembered(judge)
         self.providers, self.fleet, self.ledger = providers, fleet, ledger
         self.upstream, self.cache = upstream, cache
+        self._unspoken: set[tuple[str, str]] = set()  # providers, and grammars of OpenAI's that they do not speak
         self.others: dict[str, Asks] = {}
         """Who asks for the calls of doors that are no chats, by door."""
         self.recorder: Recorder | None = None
@@ -193,44 +197,52 @@ class Gateway:
 
     def _ask(self, call: Call, step: Step, body: Json, deadline: float) -> Whole:
         planned = step.planned
-        max_tokens = ceiling.max_tokens(call, planned, body)
-        provider, native = self._spoken_to(call, planned, body, max_tokens)
-        body = capped(body, max_tokens)
-        limit = limits.attempt(self.timeouts[provider.name], limits.reasons(body, planned.model))
+        limit = limits.attempt(self.timeouts[planned.target.provider], limits.reasons(body, planned.model))
         until = share(limit, deadline, step)
-        whole = exchange.ask(provider, planned, body, self.upstream, until, step.fresh, native)
-        if native is None and call.lost:
-            whole.translation.dropped[:0] = call.lost
-        return whole
 
-    def _spoken_to(
-        self, call: Call, planned: Planned, body: Json, max_tokens: int | None
-    ) -> tuple[Provider, Native | None]:
-        """The provider as it is asked, and the client's own body where it is forwarded.
+        def ask(provider: Provider, body: Json, native: Native | None) -> Whole:
+            return exchange.ask(provider, planned, body, self.upstream, until, step.fresh, native)
+
+        return self._spoken(call, planned, body, ask)
+
+    def _spoken(
+        self, call: Call, planned: Planned, body: Json, ask: Callable[[Provider, Json, Native | None], Answered]
+    ) -> Answered:
+        """Ask a provider in the client's own grammar if it speaks that, else in its own.
 
         Args:
             body: canonical; another than the call's own is not what the client wrote.
+            ask: given the provider as it is asked, the canonical body and the client's own, if that is forwarded.
         """
-        provider = self.providers[planned.target.provider]
-        if call.native is None or body is not call.body:
-            return provider, None
-        same = provider.speaking(call.grammar)
-        if same is None:
-            return provider, None
-        return same, Native(FRONTS[call.grammar], call.native, call.passed, max_tokens)
+        max_tokens = ceiling.max_tokens(call, planned, body)
+        plain, own = self.providers[planned.target.provider], body is call.body
+        body = capped(body, max_tokens)
+        same = plain.speaking(call.grammar, planned.model) if own and call.native is not None else None
+        if same is not None and call.native is not None and (plain.name, call.grammar) not in self._unspoken:
+            try:
+                return ask(same, body, Native(FRONTS[call.grammar], call.native, call.passed, max_tokens))
+            except Failure as failure:
+                if same is plain or failure.status not in _NO_DOOR or only_of(body):
+                    raise
+        answered = ask(plain, body, None)
+        if same is not None:
+            self._unspoken.add((plain.name, call.grammar))  # its server has no such door, as was just seen
+        if call.lost:
+            answered.translation.dropped[:0] = call.lost
+        return answered
 
     def open(self, call: Call, step: Step, body: Json, deadline: float) -> Opened:
         """Open a stream and pull events until the first with content."""
         planned, started = step.planned, time.monotonic()
-        max_tokens = ceiling.max_tokens(call, planned, body)
-        provider, native = self._spoken_to(call, planned, body, max_tokens)
-        body = capped(body, max_tokens)
         reasoning = limits.reasons(body, planned.model)
-        limit = limits.first_content(estimate_tokens(body), reasoning, provider.cold_start)
+        cold_start = self.providers[planned.target.provider].cold_start
+        limit = limits.first_content(estimate_tokens(body), reasoning, cold_start)
         until = deadline if step.last else share(limit, deadline, step)
-        incoming = exchange.stream(provider, planned, body, self.upstream, until, step.fresh, native)
-        if native is None and call.lost:
-            incoming.translation.dropped[:0] = call.lost
+
+        def ask(provider: Provider, body: Json, native: Native | None) -> Incoming:
+            return exchange.stream(provider, planned, body, self.upstream, until, step.fresh, native)
+
+        incoming = self._spoken(call, planned, body, ask)
         opened = Opened(incoming, step, started, reasoning)
         try:
             opened.hold_until_content(until)

@@ -59,9 +59,11 @@ def register(app: Flask, settings: AuthSettings, public: frozenset[str]) -> None
 
 
 def _sent() -> str:
-    """The key of a request; a query string is no place for one. Anthropic's clients have a header of their own."""
+    """The key of a request, in the header of its client's kind; a query string is no place for one."""
     environ: dict[str, str] = request.environ
     scheme, _, key = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "bearer":
         return key.strip()
-    return environ.get("HTTP_X_API_KEY", "").strip() if grammar_of(environ) == "anthropic" else ""
+    if grammar_of(environ) == "anthropic":
+        return environ.get("HTTP_X_API_KEY", "").strip()
+    return environ.get("HTTP_API_KEY", "").strip() if environ.get("PATH_INFO", "").startswith("/openai/") else ""

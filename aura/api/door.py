@@ -31,6 +31,7 @@ CALLS = frozenset(
     f"/v1/{path}"
     for path in (
         "chat/completions",
+        "completions",
         "messages",
         "messages/count_tokens",
         "embeddings",
@@ -43,10 +44,19 @@ CALLS = frozenset(
     )
 )
 """The rules where calls are made: what is refused there before it is a call counts all the same."""
+_AZURES = ("/openai/deployments/<deployment>", "/openai/v1")
 # Beginnings of paths that belong to another grammar than OpenAI's.
 _OTHERS: tuple[tuple[str, str], ...] = (("/v1/messages", "anthropic"),)
 # What both kinds of clients ask for: Anthropic's say a version.
 _EITHERS = "/v1/models"
+
+
+def makes_calls(rule: str) -> bool:
+    """Whether calls are made at a rule of the URL map."""
+    for begin in _AZURES:
+        if rule.startswith(begin):
+            return "/v1" + rule.removeprefix(begin) in CALLS
+    return rule in CALLS
 
 
 def grammar_of(environ: dict[str, Any]) -> str:

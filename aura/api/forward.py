@@ -26,10 +26,14 @@ _MAX_FIELD = 1024  # bytes of a form's field that is looked at
 
 
 @blueprint.post("/v1/embeddings")
-def embeddings() -> Response:
+@blueprint.post("/openai/v1/embeddings")
+@blueprint.post("/openai/deployments/<deployment>/embeddings")
+def embeddings(deployment: str = "") -> Response:
     """Make embeddings; they are cached as chats are."""
     call = _call("embeddings")
     call.body = read_json(request, g.gateway.settings.server.max_body)
+    if deployment:
+        call.body["model"] = deployment
     check_embeddings(call.body)
     return door.answered(g.gateway, call, request)
 
@@ -41,15 +45,19 @@ def moderations() -> Response:
 
 
 @blueprint.post("/v1/images/generations")
-def images() -> Response:
+@blueprint.post("/openai/v1/images/generations")
+@blueprint.post("/openai/deployments/<deployment>/images/generations")
+def images(deployment: str = "") -> Response:
     """Make images of a description."""
-    return _passed("images", "prompt")
+    return _passed("images", "prompt", deployment)
 
 
 @blueprint.post("/v1/audio/speech")
-def speech() -> Response:
+@blueprint.post("/openai/v1/audio/speech")
+@blueprint.post("/openai/deployments/<deployment>/audio/speech")
+def speech(deployment: str = "") -> Response:
     """Speak a text; the sound comes as the provider makes it."""
-    return _passed("speech", "input")
+    return _passed("speech", "input", deployment)
 
 
 @blueprint.post("/v1/rerank")
@@ -59,24 +67,30 @@ def rerank() -> Response:
 
 
 @blueprint.post("/v1/audio/transcriptions")
-def transcriptions() -> Response:
+@blueprint.post("/openai/v1/audio/transcriptions")
+@blueprint.post("/openai/deployments/<deployment>/audio/transcriptions")
+def transcriptions(deployment: str = "") -> Response:
     """Write down what is said in a sound file."""
-    return _uploaded("transcriptions")
+    return _uploaded("transcriptions", deployment)
 
 
 @blueprint.post("/v1/audio/translations")
-def translations() -> Response:
+@blueprint.post("/openai/v1/audio/translations")
+@blueprint.post("/openai/deployments/<deployment>/audio/translations")
+def translations(deployment: str = "") -> Response:
     """Write down in English what is said in a sound file."""
-    return _uploaded("translations")
+    return _uploaded("translations", deployment)
 
 
 def _call(name: str) -> Call:
     return door.new_call(g, request, name)
 
 
-def _passed(name: str, needed: str) -> Response:
+def _passed(name: str, needed: str, deployment: str = "") -> Response:
     call = _call(name)
     body = call.body = read_json(request, g.gateway.settings.server.max_body)
+    if deployment:
+        body["model"] = deployment
     check_passed(body, needed)
     forwarder: Forwarder = current_app.extensions["aura.forward"]
     plan = forwarder.plan(call, body.get("model") or "")
@@ -85,7 +99,7 @@ def _passed(name: str, needed: str) -> Response:
     return door.watched(g.gateway, call, request, lambda: forwarder.passed_on(call, plan, content, "application/json"))
 
 
-def _uploaded(name: str) -> Response:
+def _uploaded(name: str, deployment: str) -> Response:
     call = _call(name)
     media_type = request.environ.get("CONTENT_TYPE") or ""
     kind, options = parse_options_header(media_type)
@@ -93,7 +107,10 @@ def _uploaded(name: str) -> Response:
         raise UnsupportedMediaType("Send the file as 'Content-Type: multipart/form-data', with its boundary.")
     forwarder: Forwarder = current_app.extensions["aura.forward"]
     with SpooledTemporaryFile(_IN_MEMORY) as file:
-        model = _received(file, options["boundary"], g.gateway.settings.forward.max_upload)
+        model = _received(file, options["boundary"], g.gateway.settings.forward.max_upload) or deployment
+        if not model:
+            raise BadRequest("'model' is missing.", param="model")
+        check_passed({"model": model}, "model")
         plan = forwarder.plan(call, model)
         if plan.targets[0].target.model != model:
             raise BadRequest("Name the model alone: a form is passed on as it is.", param="model")
@@ -101,11 +118,11 @@ def _uploaded(name: str) -> Response:
 
 
 def _received(file: IO[bytes], boundary: str, limit: int) -> str:
-    """Take a form as it comes; returns the field ``model``.
+    """Take a form as it comes; returns the field ``model``, empty if there is none.
 
     Raises:
         TooLarge: it is larger than is allowed.
-        BadRequest: it is no form, or names no model.
+        BadRequest: it is no form.
     """
     decoder, form = MultipartDecoder(boundary.encode(), max_parts=_MAX_PARTS), _Form()
     try:
@@ -117,11 +134,7 @@ def _received(file: IO[bytes], boundary: str, limit: int) -> str:
         form.take(decoder)
     except (ValueError, RequestEntityTooLarge):
         raise BadRequest("The body is no form of multipart/form-data.") from None
-    model = form.fields.get("model", b"").decode("utf-8", "replace")
-    if not model:
-        raise BadRequest("'model' is missing.", param="model")
-    check_passed({"model": model}, "model")
-    return model
+    return form.fields.get("model", b"").decode("utf-8", "replace")
 
 
 class _Form:

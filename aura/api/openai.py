@@ -11,17 +11,22 @@ from ..errors import NotFound
 from ..gateway import Gateway
 from . import door, listing, schemas
 from .reading import read_json
+from .requests import check_completion
 
 blueprint = Blueprint("openai", __name__)
 
 
 @blueprint.post("/v1/chat/completions")
-def chat_completions() -> Response:
+@blueprint.post("/openai/v1/chat/completions")
+@blueprint.post("/openai/deployments/<deployment>/chat/completions")
+def chat_completions(deployment: str = "") -> Response:
     """Answer a chat, as one body or as a stream of events."""
     here, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
     gateway: Gateway = here.gateway
     call = door.new_call(here, asked, "chat")
     body = read_json(asked, gateway.settings.server.max_body)
+    if deployment:
+        body["model"] = deployment
     schemas.check_chat(body)
     call.body = body
     call.stream = bool(body.get("stream"))
@@ -29,7 +34,26 @@ def chat_completions() -> Response:
     return door.answered(gateway, call, asked)
 
 
+@blueprint.post("/v1/completions")
+@blueprint.post("/openai/v1/completions")
+@blueprint.post("/openai/deployments/<deployment>/completions")
+def completions(deployment: str = "") -> Response:
+    """Continue a text, as one body or as a stream of events."""
+    here, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
+    gateway: Gateway = here.gateway
+    call = door.new_call(here, asked, "completions", "completions")
+    body = read_json(asked, gateway.settings.server.max_body)
+    if deployment:
+        body["model"] = deployment
+    check_completion(body)
+    door.translate(call, body)
+    call.wants_usage = call.stream and bool((body.get("stream_options") or {}).get("include_usage"))
+    return door.answered(gateway, call, asked)
+
+
 @blueprint.get("/v1/models")
+@blueprint.get("/openai/v1/models")
+@blueprint.get("/openai/models")
 def models() -> Response:
     """List the tier names and every model that can be asked for."""
     gateway: Gateway = current_app.extensions["aura"]

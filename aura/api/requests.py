@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, pre_load, validate
+from marshmallow import INCLUDE, Schema, pre_load, validate, validates_schema
 
 from ..call import Json
 from ..errors import BadRequest
 from ..strict_json import kind
 from .messages import refuse
-from .schemas import MAX_MODEL, Checked, Integer, Text, check_model, check_object, refuse_steering, refuse_wrong
+from .schemas import (
+    MAX_INT32,
+    MAX_INT64,
+    MAX_MODEL,
+    Checked,
+    Flag,
+    Integer,
+    Number,
+    Text,
+    check_fallbacks,
+    check_logit_bias,
+    check_model,
+    check_object,
+    check_stop,
+    check_stream_options,
+    check_together,
+    refuse_steering,
+    refuse_wrong,
+)
 
 MAX_INPUTS = 65_536
 MAX_TOKEN = 2**31 - 1
@@ -88,6 +106,66 @@ class EmbeddingsRequest(Schema):
         return data
 
 
+def check_prompt(given: Any) -> None:
+    """Check the ``prompt`` of a completion: a text, texts, tokens, or lists of tokens."""
+    if given.__class__ is str:
+        return
+    check_input(given)
+
+
+class CompletionRequest(Schema):
+    """The body of ``POST /v1/completions``. Fields that are not listed are passed on to who speaks this grammar."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    model = Checked(
+        check_model,
+        "auto, a tier (eco, balanced, premium), a model's name, or provider/model.",
+        needed=True,
+        null=False,
+        type="string",
+        minLength=1,
+        maxLength=MAX_MODEL,
+    )
+    prompt = Checked(
+        check_prompt,
+        "The text that is to be continued. Several, or tokens, only at a target that speaks this grammar.",
+        needed=True,
+        null=False,
+        oneOf=[{"type": "string"}, {"type": "array"}],
+    )
+    stream = Flag("Whether the answer comes as server-sent events.")
+    stream_options = Checked(check_stream_options, "Options of a stream; only with stream: true.", type="object")
+    max_tokens = Integer(1, MAX_INT32, "The most tokens of the answer.")
+    temperature = Number(0, 2, "How freely tokens are chosen.")
+    top_p = Number(0, 1, "The share of probability that tokens are chosen from.")
+    n = Integer(1, 128, "How many answers are wanted.")
+    best_of = Integer(1, 20, "How many answers are made, of which the best are given.")
+    echo = Flag("Whether the prompt stands before the answer.")
+    suffix = Text("What comes after the answer.")
+    logprobs = Integer(0, 5, "How many alternatives each token is shown with.")
+    stop = Checked(check_stop, "Up to four strings that end the answer.")
+    presence_penalty = Number(-2, 2, "Makes what was said already less probable.")
+    frequency_penalty = Number(-2, 2, "Makes what was said often less probable.")
+    logit_bias = Checked(check_logit_bias, "Token ids and how much more probable each is made.", type="object")
+    seed = Integer(-MAX_INT64 - 1, MAX_INT64, "Asks for the same answer to the same request.")
+    user = Text("The caller's own name for its user.")
+    fallbacks = Checked(check_fallbacks, "Targets to try after the plan's.", null=False, type="array")
+    aura = Checked(check_object, "Options of this gateway.", null=False, type="object")
+
+    @pre_load
+    def refuse_steering(self, data: Json, **_kwargs: Any) -> Json:
+        """Refuse what would steer the gateway itself."""
+        refuse_steering(data)
+        return data
+
+    @validates_schema
+    def check_together(self, data: Json, **_kwargs: Any) -> None:
+        """Check what depends on another field."""
+        check_together(data)
+
+
 class PassedRequest(Schema):
     """The body of a request that is passed on as it is; its provider knows what else belongs in it."""
 
@@ -103,7 +181,12 @@ class PassedRequest(Schema):
         return data
 
 
-_EMBEDDINGS, _PASSED = EmbeddingsRequest(), PassedRequest()
+_COMPLETION, _EMBEDDINGS, _PASSED = CompletionRequest(), EmbeddingsRequest(), PassedRequest()
+
+
+def check_completion(body: Json) -> None:
+    """Refuse a request for a completion that is not well formed."""
+    refuse_wrong(_COMPLETION, body)
 
 
 def check_embeddings(body: Json) -> None:

@@ -82,6 +82,7 @@ class Provider:
             ``url``. Empty where it has none.
         embedder: the grammar of its embeddings; None where it makes none.
         embed_url: where those are asked for, if not at its address.
+        serves: of which models it answers, for one of another's ``also``; None: of all.
         also: the other grammars that the same server speaks, by name, each as a provider of its own.
         token: how the token is asked for that goes in ``Authorization``, for a provider that takes no key.
     """
@@ -96,6 +97,7 @@ class Provider:
     streams: Callable[[Model], bool] | None = None
     usage_in_streams: bool = True
     token: TokenRequest | None = None
+    serves: Callable[[Model], bool] | None = None
     also: Mapping[str, Provider] = field(default_factory=dict)
     address: str = ""
     embedder: Embedder | None = None
@@ -114,9 +116,12 @@ class Provider:
             return HttpRequest(url, headers, content)
         return HttpRequest(url, headers, b"", upload=content)
 
-    def speaking(self, grammar: str) -> Provider | None:
-        """The provider as it is asked in a grammar, None if it does not speak it."""
-        return self if self.dialect.name == grammar else self.also.get(grammar)
+    def speaking(self, grammar: str, model: Model) -> Provider | None:
+        """The provider as it is asked in a grammar, None if it does not speak it, or not of this model."""
+        if self.dialect.name == grammar:
+            return self
+        also = self.also.get(grammar)
+        return also if also is not None and (also.serves is None or also.serves(model)) else None
 
     def forward(self, native: Native, model: Model) -> tuple[HttpRequest, Translation]:
         """Build the outbound request from a body in the provider's own grammar."""

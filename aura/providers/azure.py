@@ -41,17 +41,19 @@ def provider(settings: ProviderSettings) -> Provider:
     if base.removesuffix("/v1").endswith("/anthropic"):
         return _claude(settings, base.removesuffix("/v1"))
     url, version = _address(base, settings.api_version)
-    return Provider(
-        name=settings.name,
-        dialect=openai,
-        url=url,
-        headers=headers_of(settings, _auth(key_of(settings), "api-key")),
-        adapt=_adapt(version, own=not base.endswith("/models")),
-        streams=streams,
-        usage_in_streams=version >= _USAGE_SINCE,
-        address=url.replace("chat/completions", "{door}"),
-        embedder=embeddings.OPENAI,
-        token=_token(settings),
+    return plain.with_others(
+        Provider(
+            name=settings.name,
+            dialect=openai,
+            url=url,
+            headers=headers_of(settings, _auth(key_of(settings), "api-key")),
+            adapt=_adapt(version, own=not base.endswith("/models")),
+            streams=streams,
+            usage_in_streams=version >= _USAGE_SINCE,
+            address=url.replace("chat/completions", "{door}"),
+            embedder=embeddings.OPENAI,
+            token=_token(settings),
+        )
     )
 
 

@@ -11,12 +11,13 @@ Source: https://platform.openai.com/docs/guides/reasoning (read 2026-11-24)
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 from typing import Any
 
 from ..call import Json, Model
-from ..dialects import embeddings, openai
+from ..dialects import completions, embeddings, openai
 from ..settings import ProviderSettings
 from . import Provider, bearer, headers_of, streams
 
@@ -40,16 +41,34 @@ _SAMPLING: Json = {
 def provider(settings: ProviderSettings) -> Provider:
     """Make the provider of a configuration entry of type ``openai``."""
     base = settings.base_url.rstrip("/") or BASE_URL
-    return Provider(
-        name=settings.name,
-        dialect=openai,
-        url=f"{base}/chat/completions",
-        headers=headers_of(settings, bearer(settings)),
-        adapt=partial(adapt, own=True) if base == BASE_URL else adapt,
-        streams=streams,
-        address=f"{base}/{{door}}",
-        embedder=embeddings.OPENAI,
+    return with_others(
+        Provider(
+            name=settings.name,
+            dialect=openai,
+            url=f"{base}/chat/completions",
+            headers=headers_of(settings, bearer(settings)),
+            adapt=partial(adapt, own=True) if base == BASE_URL else adapt,
+            streams=streams,
+            address=f"{base}/{{door}}",
+            embedder=embeddings.OPENAI,
+        )
     )
+
+
+def with_others(provider: Provider) -> Provider:
+    """A provider with the other grammars of OpenAI's that its server may speak.
+
+    A server that does not is asked by chat from then on: it says that there is no such address.
+    """
+    older = replace(
+        provider, dialect=completions, url=provider.address.replace("{door}", "completions"), serves=_is_not_known
+    )
+    return replace(provider, also={completions.name: older})
+
+
+def _is_not_known(model: Model) -> bool:
+    """Whether completions may be asked of a model: all that the catalogue lists are chat models, and refuse them."""
+    return not model.known
 
 
 def adapt(body: Json, model: Model, own: bool = False) -> tuple[Json, list[str]]:

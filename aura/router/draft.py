@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..call import Planned, Target
 from ..ceiling import room_usd
 from ..errors import BadRequest
-from .needs import ANTHROPIC, MISSING, Needs
+from .needs import GRAMMARS, MISSING, Needs
 from .strategies import Candidate
 
 # Tokens of answer that a model must be paid for. A cheaper model that has room for the first is better than a dearer
@@ -74,7 +74,7 @@ class Draft:
         missing = candidate.lacks & self._needs.mask
         for bit, (phrase, param) in MISSING.items():
             if missing & bit:
-                return phrase, (self._needs.only or param) if bit == ANTHROPIC else param
+                return phrase, (self._needs.only or param) if bit in GRAMMARS.values() else param
         if self._needs.max_tokens > candidate.output:
             return f"writes at most {candidate.output} tokens", "max_tokens"
         return f"{_WINDOW} of {candidate.window} tokens is too small", "messages"

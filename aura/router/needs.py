@@ -11,14 +11,17 @@ from ..dialects.beyond import KEY, only_of
 from ..errors import BadRequest
 
 # Bits of what a call needs and of what a target lacks, so that one `&` decides.
-VISION, IMAGE_URL, AUDIO, DOCUMENTS, TOOLS, JSON_SCHEMA, JSON_OBJECT, CHAT, EMBEDDINGS, ANTHROPIC = (
-    1 << n for n in range(10)
+VISION, IMAGE_URL, AUDIO, DOCUMENTS, TOOLS, JSON_SCHEMA, JSON_OBJECT, CHAT, EMBEDDINGS, ANTHROPIC, COMPLETIONS = (
+    1 << n for n in range(11)
 )
+# Of grammars whose clients may say what no other can carry.
+GRAMMARS = {"anthropic": ANTHROPIC, "completions": COMPLETIONS}
 # What is missing, as the client is told of it, and the field that asked for it.
 MISSING: dict[int, tuple[str, str]] = {
     EMBEDDINGS: ("makes no embeddings", "model"),
     CHAT: ("is no chat model", "model"),
     ANTHROPIC: ("does not speak Anthropic's grammar, which alone has that", "messages"),
+    COMPLETIONS: ("is a chat model, and chats have no like of that: the prompt must be one text", "prompt"),
     VISION: ("takes no images (vision)", "messages"),
     IMAGE_URL: ("takes images as data URLs only", "messages"),
     AUDIO: ("takes or gives no audio", "messages"),
@@ -29,6 +32,7 @@ MISSING: dict[int, tuple[str, str]] = {
 }
 _PARTS = {"input_audio": AUDIO, "file": DOCUMENTS, "document": DOCUMENTS}
 _FORMATS = {"json_schema": JSON_SCHEMA, "json_object": JSON_OBJECT}
+_OPENAIS = ("openai", "azure")
 _TIERS = {name: tier for tier in Tier for name in (tier.value.lower(), f"aura-{tier.value.lower()}")}
 _OPTIONS = frozenset({"tier", "fallbacks", "cache", "max_cost_usd"})
 TIER_HEADER = "X-Aura-Tier"
@@ -43,7 +47,7 @@ class Needs:
         tokens: the prompt, estimated.
         max_tokens: the longest answer that the client allows, 0 if it does not say.
         choices: how many answers it wants.
-        only: the path of what only Anthropic's grammar has, as its client wrote it; empty if there is nothing.
+        only: the path of what only the client's own grammar has, as it wrote it; empty if there is nothing.
     """
 
     mask: int
@@ -93,6 +97,8 @@ def lacks(model: Model, provider_type: str, base_url: str = "") -> int:
         mask |= IMAGE_URL
     if not _speaks_anthropic(provider_type, base_url):
         mask |= ANTHROPIC
+    if model.known or provider_type not in _OPENAIS:
+        mask |= COMPLETIONS
     if "embeddings" in can:
         mask |= CHAT
     elif model.known:
@@ -125,7 +131,7 @@ def needs_of(call: Call) -> Needs:
         mask |= AUDIO
     only = only_of(body) if KEY in body else ""
     if only:
-        mask |= ANTHROPIC
+        mask |= GRAMMARS[call.grammar]
     limit = _count(body.get("max_completion_tokens")) or _count(body.get("max_tokens"))
     return Needs(mask, estimate_tokens(body), limit, _count(body.get("n")) or 1, only)
 
