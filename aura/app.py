@@ -20,7 +20,9 @@ from .errors import NotFound
 from .fleet import Fleet
 from .forward import Forwarder
 from .gateway import Gateway
+from .guarded import Guard, wanted
 from .ledger import Ledger
+from .moderation import Moderation
 from .providers import build
 from .recording import Recorder
 from .router import Router
@@ -74,6 +76,11 @@ def _gateway(app: Flask, settings: Settings, known: catalogue.Catalogue) -> Gate
         Sender(Upstream(), time.monotonic),
         _cache(app, settings),
     )
+    if wanted(settings):
+        rail, moderation = settings.guardrails.moderation, None
+        if rail is not None:
+            moderation = Moderation(rail, providers[rail.provider], gateway.upstream, time.monotonic)
+        gateway.guard = Guard(settings, moderation)
     if settings.log.record_prompts:
         gateway.recorder = Recorder(settings.log.record_prompts)
     return gateway

@@ -273,6 +273,7 @@ class Call:
         native: the client's own JSON where its grammar is not the canonical one; who speaks it gets it forwarded.
         passed: headers of the client's that a target of its own grammar gets too, lower-case.
         lost: names of what the canonical form cannot hold of the client's parameters.
+        mask: what stands for values in what goes out, a :class:`aura.guardrails.masking.Mask`; None: nothing is masked.
         caller: the name of the key that the call came with (the tenant); empty without keys.
         headers: the few client headers that steer Aura, lower-case.
         started: monotonic seconds.
@@ -293,6 +294,7 @@ class Call:
     native: Json | None = None
     passed: dict[str, str] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
+    mask: Any = None
     route: str = ""
     caller: str = ""
     headers: dict[str, str] = field(default_factory=dict)

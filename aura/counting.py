@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import orjson
 
-from .call import Call, Plan, estimate_tokens
+from .call import Call, Json, Plan, estimate_tokens
 from .dialects import anthropic
 from .errors import AuraError, BadRequest, Failure, Reason
 from .failover import Attempts, Rules, Step
@@ -30,12 +30,16 @@ def count(gateway: Gateway, call: Call) -> tuple[int, bool]:
     if plan is None:
         return estimate_tokens(call.body), True
     deadline = time.monotonic() + SECONDS
+    body = call.body
+    if gateway.guard is not None:
+        gateway.guard.admit(call, deadline)
+        body = gateway.guard.mask(call)
     gateway.fleet.budget.call()
     attempts = Attempts(
         plan, gateway.fleet.circuit, gateway.fleet.budget, _RULES, deadline, time.monotonic, random.random
     )
     try:
-        found, step, started = gateway.loop(call, attempts, lambda step: _asked(gateway, call, step, deadline))
+        found, step, started = gateway.loop(call, attempts, lambda step: _asked(gateway, call, body, step, deadline))
     except AuraError as error:
         if error.status in (400, 413, 422):
             raise
@@ -60,12 +64,14 @@ def _plan(gateway: Gateway, call: Call) -> Plan | None:
     return replace(plan, targets=able) if able else None
 
 
-def _asked(gateway: Gateway, call: Call, step: Step, deadline: float) -> int:
+def _asked(gateway: Gateway, call: Call, body: Json, step: Step, deadline: float) -> int:
     planned = step.planned
     provider = gateway.providers[planned.target.provider].speaking(anthropic.name, planned.model)
     assert provider is not None
-    assert call.native is not None
-    request, translation = provider.forward(Native(anthropic, call.native), step.planned.model)
+    if body is call.body and call.native is not None:
+        request, translation = provider.forward(Native(anthropic, call.native), step.planned.model)
+    else:
+        request, translation = provider.request(body, step.planned.model)
     request.url += "/count_tokens"
     request.body = orjson.dumps(anthropic.counted(translation.body))
     response = gateway.upstream.send(request, deadline, fresh=step.fresh, token=provider.token)

@@ -282,7 +282,7 @@ class Flights:
 
 def note(call: Call, work: Call, first: bool) -> None:
     """Take over from the work what its reader's own call shows of it."""
-    call.target, call.usage, call.dropped = work.target, work.usage, work.dropped
+    call.target, call.usage, call.dropped, call.mask = work.target, work.usage, work.dropped, work.mask
     if first:
         call.cache = work.cache
         call.cost_usd, call.upstream_s = work.cost_usd, work.upstream_s

@@ -12,7 +12,7 @@ from typing import IO
 
 import orjson
 
-from . import limits
+from . import guarded, limits
 from .call import Answer, Call, Json, Plan, Planned, Target, Usage
 from .catalogue import Catalogue
 from .dialects import embeddings
@@ -50,16 +50,18 @@ class Forwarder:
     def _embedded(self, call: Call, plan: Plan, key: str | None, deadline: float, ledger: Ledger) -> Answer:  # noqa: ARG002
         """Ask for embeddings, a request for so many inputs as a provider takes at once."""
         answers, usage = [], Usage()
-        for part in embeddings.split(call.body, self._settings.embeddings.batch):
+        guard = self._gateway.guard
+        body = call.body if guard is None else guard.mask(call)
+        for part in embeddings.split(body, self._settings.embeddings.batch):
             answer, told = self._batch(call, plan, part, deadline)
             usage.input += told.input
             answers.append(answer)
         call.usage = usage
-        body = embeddings.join(answers)
+        answer = embeddings.join(answers)
         if key and call.target is not None:
-            self._gateway.cache.put(key, call.target, body, call)
+            self._gateway.cache.put(key, call.target, answer, call)
         self._gateway.ledger.overhead(call)
-        return Answer(_OK, self._gateway.headers(call, cost=True), orjson.dumps(body))
+        return Answer(_OK, self._gateway.headers(call, cost=True), orjson.dumps(answer))
 
     def _batch(self, call: Call, plan: Plan, body: Json, deadline: float) -> tuple[Json, Usage]:
         def ask(step: Step) -> Json:
@@ -123,6 +125,10 @@ class Forwarder:
         """
         settings = self._settings.router
         deadline = call.started + limits.total(call, settings, reasoning=True)
+        guard = self._gateway.guard
+        if guard is not None:
+            guard.admit(call, deadline)
+            content = guard.outgoing(call, content) if isinstance(content, bytes) else content
         self._gateway.fleet.budget.call()
 
         def ask(step: Step) -> tuple[Response, bytes | None]:
@@ -139,6 +145,7 @@ class Forwarder:
             passed = Passed(call, self._gateway.ledger, response, step, started, deadline)
             return Answer(_OK, self._gateway.headers(call, cost=False), stream=passed, media_type=kind)
         self._gateway.ledger.answered(call, step, started, _usage(data))
+        data = data if call.mask is None else guarded.incoming(data, call.mask)
         self._gateway.ledger.overhead(call)
         return Answer(_OK, self._gateway.headers(call, cost=True), data, media_type=kind)
 

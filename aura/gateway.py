@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import orjson
 
-from . import ceiling, exchange, limits, metered, rescue
+from . import ceiling, exchange, guarded, limits, metered, rescue
 from .cache import AnswerCache, Stored
 from .call import Answer, Call, Json, Plan, Planned, Usage, Verdict, estimate_tokens
 from .classifier.remembered import Remembered
@@ -22,6 +22,7 @@ from .failover import Attempts, Rules, Step
 from .fleet import Fleet
 from .flight import Flights, Unlisted
 from .fronts import FRONTS
+from .guarded import Guard
 from .ledger import Ledger, failed_cost_usd, unpriced
 from .providers import Native, Provider
 from .recording import Recorder
@@ -63,6 +64,8 @@ class Gateway:
         self._unspoken: set[tuple[str, str]] = set()  # providers, and grammars of OpenAI's that they do not speak
         self.others: dict[str, Asks] = {}
         """Who asks for the calls of doors that are no chats, by door."""
+        self.guard: Guard | None = None
+        """Refuses or masks what may not be sent, where the operator wants that."""
         self.recorder: Recorder | None = None
         """Notes every chat, where the operator wants that."""
         self.flights, self._unlisted = Flights(ledger, self.headers), Unlisted(ledger)
@@ -83,17 +86,17 @@ class Gateway:
         # Only what the cache may answer is judged from memory: all other calls are judged themselves.
         judge = self.judge if "no-store" in call.headers.get("cache-control", "") else self._remembered
         plan = self.router.plan(call, judge, self.fleet)
-        if self.recorder is not None:
-            self.recorder.record(call)
         call.tier = plan.tier
         call.score = plan.verdict.score if plan.verdict else None
+        if self.guard is not None:
+            self.guard.admit(call, self._deadline(call, plan))
+        if self.recorder is not None:
+            self.recorder.record(call)
         key = self.cache.key(call, plan)
         stored = self.cache.get(key, call) if key else None
         if stored is not None:
             return self._stored(call, stored)
-        deadline = call.started + limits.total(
-            call, self.settings.router, limits.reasons(call.body, plan.targets[0].model)
-        )
+        deadline = self._deadline(call, plan)
         if key is None:
             return self._asked(call, plan, None, deadline, self.ledger)
         return self.flights.answer(
@@ -102,6 +105,10 @@ class Gateway:
             lambda work: self._asked_once(work, plan, key, deadline),
             deadline - time.monotonic(),
         )
+
+    def _deadline(self, call: Call, plan: Plan) -> float:
+        reasoning = limits.reasons(call.body, plan.targets[0].model)
+        return call.started + limits.total(call, self.settings.router, reasoning)
 
     def _asked_once(self, call: Call, plan: Plan, key: str, deadline: float) -> Answer:
         """Answer a call that may be asked at other workers too; streams are not waited for, since they show at once."""
@@ -131,7 +138,7 @@ class Gateway:
             time.monotonic,
             random.random,
         )
-        body = call.body
+        body = call.body if self.guard is None else self.guard.mask(call)
         if call.stream:
             relay = Relay(
                 call,
@@ -203,7 +210,8 @@ class Gateway:
         def ask(provider: Provider, body: Json, native: Native | None) -> Whole:
             return exchange.ask(provider, planned, body, self.upstream, until, step.fresh, native)
 
-        return self._spoken(call, planned, body, ask)
+        whole = self._spoken(call, planned, body, ask)
+        return whole if call.mask is None else guarded.restored(whole, call.mask)
 
     def _spoken(
         self, call: Call, planned: Planned, body: Json, ask: Callable[[Provider, Json, Native | None], Answered]
@@ -252,6 +260,8 @@ class Gateway:
                 error.usage = opened.told_usage()
             raise
         metered.put_in_place(opened, call)
+        if call.mask is not None:
+            guarded.put_in_place(opened, call.mask)
         self.ledger.first_content(call, step, time.monotonic() - started)
         return opened
 
@@ -263,9 +273,10 @@ class Gateway:
         def go_on(broken: Step, failure: Failure, partial: Json, usage: Usage) -> Found:
             attempts.rescue(broken, failure)
             sent = partial["choices"][0]["message"].get("content") or ""
+            told = sent if call.mask is None else call.mask.again(sent)
 
             def ask(step: Step) -> Opened:
-                opened, repeats = self._continued(call, step, body, sent, deadline)
+                opened, repeats = self._continued(call, step, body, told, deadline)
                 put_in_place(opened, Seam(sent, repeats), partial, usage)
                 return opened
 

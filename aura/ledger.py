@@ -198,4 +198,5 @@ def facts(call: Call, duration: float) -> dict[str, Any]:
         "cost_failed_usd": round(failed_cost_usd(call), 8) or None,
         "unpriced": unpriced(call) or None,
         "cache": call.cache,
+        "masked": None if call.mask is None else call.mask.counts.total(),
     }

@@ -144,6 +144,28 @@ circuit_state = Gauge(
     multiprocess_mode="livemax",
     registry=registry,
 )
+guardrail_values = Series(
+    Counter(
+        "aura_guardrail_values_total",
+        "Personal values and keys found in prompts, by kind, and what was done.",
+        ["kind", "action"],
+        registry=registry,
+    )
+)
+guardrail_moderations = Series(
+    Counter(
+        "aura_guardrail_moderations_total",
+        "Prompts by what their moderation came to: passed, remembered, flagged, failed.",
+        ["outcome"],
+        registry=registry,
+    )
+)
+guardrail_moderation_seconds = Histogram(
+    "aura_guardrail_moderation_seconds",
+    "Seconds that a moderation endpoint took.",
+    buckets=_SECONDS,
+    registry=registry,
+)
 client_disconnects = Counter(
     "aura_client_disconnects_total", "Clients that left before their answer had ended.", registry=registry
 )

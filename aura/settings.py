@@ -76,7 +76,7 @@ class Setting:
     Args:
         key: its name in a file, the last word of its path.
         kind: what its value is: text, secret, url, host, integer, number, duration, size, boolean, names, choice,
-            level, or one of the shapes models, headers, keys, price.
+            level, or one of the shapes models, headers, keys, price, moderation.
         default: the value where nothing is said; None where that depends on something else.
         sentence: what it does, for the documentation.
         environment: names in the environment beside the one made of its path.
@@ -210,6 +210,7 @@ class ClientKey:
     cache_ttl: float | None = setting(
         None, "duration", "How long its answers are cached; default: as `aura.cache` says.", least=0
     )
+    pii: str | None = setting(None, "choice", "`aura.guardrails.pii` for its calls.", choices=("off", "mask", "block"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +338,38 @@ class CostSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ModerationSettings:
+    """``aura.guardrails.moderation``."""
+
+    provider: str = setting(MISSING, "text", "The entry of `aura.providers` that is asked; its type must be `openai`.")
+    model: str = setting("omni-moderation-latest", "text", "The moderation model.")
+    timeout: float = setting(5.0, "duration", "How long it may take.", least=0.001)
+    on_failure: str = setting(
+        "block",
+        "choice",
+        "What becomes of a call that could not be judged: refused with status 503, or let pass.",
+        choices=("block", "allow"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailSettings:
+    """``aura.guardrails``."""
+
+    pii: str = setting(
+        "off",
+        "choice",
+        "What becomes of personal values and keys in a prompt: sent, masked and put back in the answer, or refused.",
+        choices=("off", "mask", "block"),
+    )
+    moderation: ModerationSettings | None = setting(
+        None,
+        "moderation",
+        "A provider's moderation endpoint that is asked before each call: `{provider, model, timeout, on-failure}`.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ActuatorSettings:
     """``aura.actuator``."""
 
@@ -372,6 +405,7 @@ class Settings:
     embeddings: EmbeddingsSettings = EmbeddingsSettings()
     forward: ForwardSettings = ForwardSettings()
     cost: CostSettings = CostSettings()
+    guardrails: GuardrailSettings = GuardrailSettings()
     actuator: ActuatorSettings = ActuatorSettings()
     log: LogSettings = LogSettings()
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
@@ -391,6 +425,7 @@ SECTIONS: dict[str, type[Any]] = {
     "embeddings": EmbeddingsSettings,
     "forward": ForwardSettings,
     "cost": CostSettings,
+    "guardrails": GuardrailSettings,
     "actuator": ActuatorSettings,
     "log": LogSettings,
 }

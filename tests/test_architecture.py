@@ -10,13 +10,13 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "aura"
 FLOORS = [
     ["__init__", "errors", "settings", "sse", "call", "strict_json", "slots", "runtime"],
-    ["catalogue", "circuit", "dialects", "features"],
+    ["catalogue", "circuit", "dialects", "features", "guardrails"],
     ["ceiling", "samples"],
     ["providers", "classifier", "router", "failover", "rescue", "limits", "calibration"],
     ["fronts", "upstream", "metrics", "log", "disconnect", "configuration", "recording", "preview"],
     ["tokens"],
-    ["cache", "fleet", "exchange", "replay"],
-    ["ledger", "splice", "metered"],
+    ["cache", "fleet", "exchange", "moderation", "replay"],
+    ["ledger", "splice", "metered", "guarded"],
     ["relay"],
     ["flight"],
     ["gateway"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path as File
 from typing import Any
@@ -54,6 +55,7 @@ def settings(tree: Tree, problems: Problems) -> Settings:
         notes.append(f"WARNING: prompts are recorded in {sections['log'].record_prompts} (aura.log.record-prompts).")
     entries = providers.read(tree)
     problems += entries.problems
+    _moderation(tree, sections["guardrails"], entries.on, problems)
     if problems:
         raise ConfigurationError(problems)
     return Settings(**sections, providers=entries.on, notes=(*notes, *entries.notes))
@@ -156,6 +158,18 @@ def _cache(tree: Tree, cache: CacheSettings, problems: Problems, notes: list[str
         cache = replace(cache, ttl=ttl)
     on = cache.enabled and cache.type != "none" and cache.max_entries > 0 and cache.ttl > 0
     return replace(cache, enabled=on)
+
+
+def _moderation(tree: Tree, guardrails: Any, on: Mapping[str, ProviderSettings], problems: Problems) -> None:
+    """Whoever moderates must be there, and speak OpenAI's grammar."""
+    if guardrails.moderation is None:
+        return
+    name = guardrails.moderation.provider
+    place = tree.place(("aura", "guardrails", "moderation", "provider"))
+    if name not in on:
+        problems.append((place, f"there is no provider {name!r} that is on"))
+    elif on[name].type != "openai":
+        problems.append((place, f"{name} is of type {on[name].type}: only openai has a moderation endpoint"))
 
 
 def _thresholds(tree: Tree, classifier: Any, problems: Problems) -> None:

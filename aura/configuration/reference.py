@@ -11,7 +11,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..settings import BUILT_IN, SECTIONS, VENDOR_VARIABLES, ClientKey, ModelSettings, Secret, Setting, declared
+from ..settings import (
+    BUILT_IN,
+    SECTIONS,
+    VENDOR_VARIABLES,
+    ClientKey,
+    ModelSettings,
+    ModerationSettings,
+    Secret,
+    Setting,
+    declared,
+)
 from .environment import variable
 from .old import ROWS
 
@@ -44,6 +54,9 @@ def _parts() -> dict[str, Callable[[], str]]:
         **sections,
         "models": lambda: _table(("key", "value", "default", ""), (_plain(one) for _, one in declared(ModelSettings))),
         "keys": lambda: _table(("key", "value", "default", ""), (_plain(one) for _, one in declared(ClientKey))),
+        "moderation": lambda: _table(
+            ("key", "value", "default", ""), (_plain(one) for _, one in declared(ModerationSettings))
+        ),
         "built-in": _built_in,
         "old-names": _old_names,
     }

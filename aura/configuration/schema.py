@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from ..call import TIERS, Price, Tier
-from ..settings import ClientKey, ModelSettings, Secret, Setting, declared
+from ..settings import ClientKey, ModelSettings, ModerationSettings, Secret, Setting, declared
 from . import units
 from .problems import squashed, suggestion, unknown
 
@@ -204,6 +204,14 @@ def _price(value: Any, _: Setting) -> Price:
     return Price(**load_record(_PRICE_SCHEMA, value))
 
 
+def _moderation(value: Any, _: Setting) -> ModerationSettings | None:
+    if isinstance(value, str) and value.strip().lower() in ("off", "false", "none"):
+        return None
+    if not isinstance(value, dict):
+        raise ValueError("must be off, or a mapping {provider, model, timeout, on-failure}")
+    return ModerationSettings(**load_record(_MODERATION_SCHEMA, value))
+
+
 def _headers(value: Any, _: Setting) -> dict[str, Secret]:
     if not isinstance(value, dict):
         raise ValueError("must be a mapping of names to values")
@@ -296,9 +304,11 @@ _READERS: dict[str, Callable[[Any, Setting], Any]] = {
     "targets": _targets,
     "keys": _keys,
     "price": _price,
+    "moderation": _moderation,
 }
 _MODEL_SCHEMA = schema_of(ModelSettings, ("name",))
 _KEY_SCHEMA = schema_of(ClientKey, ("name", "key"))
+_MODERATION_SCHEMA = schema_of(ModerationSettings, ("provider",))
 _PRICE_SCHEMA = Schema.from_dict(
     {
         name: Value(Setting(name.replace("_", "-"), "number", None, "", least=0), name in ("input", "output"))
