@@ -1,8 +1,9 @@
-"""The folder in which the workers of one instance share their cache. Used by gunicorn's master, unpatched."""
+"""What the workers of one instance share: their cache's folder, and memory. Used by gunicorn's master, unpatched."""
 
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import shutil
 import tempfile
@@ -80,3 +81,17 @@ def _remove_abandoned(place: Path) -> None:
             continue  # its owner lives
         finally:
             os.close(file)
+
+
+def mapped(folder: Path, name: str, size: int) -> mmap.mmap:
+    """Bytes of a file that the workers share, noughts at first.
+
+    Raises:
+        OSError: there is no room for them.
+    """
+    file = os.open(folder / f"{name}-{size}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(file, 0, size)
+        return mmap.mmap(file, size)
+    finally:
+        os.close(file)

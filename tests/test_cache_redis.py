@@ -5,77 +5,31 @@ from __future__ import annotations
 import itertools
 import logging
 import pickle
-import shutil
 import signal
 import socket
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import gevent
 import pytest
-import redis
 from gevent.server import StreamServer
 
-from aura.cache.gate import MOST_LOST, PATIENCE, SHORT_PATIENCE, WINDOW, WRITE_AGAIN, Gate
 from aura.cache.key import tag
 from aura.cache.local import LocalCache, Memory
 from aura.cache.remote import LEASE, LEASE_MS, PREFIX, RedisCache
+from aura.gate import MOST_LOST, PATIENCE, SHORT_PATIENCE, WINDOW, WRITE_AGAIN, Gate
 
 from .calls import chat, provider
 from .faulty import Faulty, text
+from .redis_server import NEEDS_REDIS, Redis
 from .server import gateway
 
-pytestmark = [
-    pytest.mark.xdist_group("redis"),
-    pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server here"),
-]
+pytestmark = NEEDS_REDIS
 
 # A call may lose the patience it has, and what a busy machine takes on top.
 LIMIT = PATIENCE + 0.15
 BACK = 6.0
-
-
-class Redis:
-    """A redis-server on a port of its own."""
-
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="aura-redis-")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.start()
-
-    def start(self, *options: str) -> None:
-        """Start it, and wait until it listens."""
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *options]
-        self.process = subprocess.Popen(command, cwd=self._folder.name, stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                assert time.monotonic() < until
-                gevent.sleep(0.01)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def restart(self, *options: str) -> None:
-        self.kill()
-        self.start(*options)
-
-    def client(self, **more: object) -> redis.Redis:
-        return redis.Redis(port=self.port, **more)
-
-    def close(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
-        self.kill()
-        self._folder.cleanup()
 
 
 @pytest.fixture
@@ -359,7 +313,7 @@ def test_an_answer_of_another_kind_is_a_miss(reply):
 
 
 def test_an_address_that_is_none_is_refused_at_the_start_without_its_password():
-    with pytest.raises(ValueError, match=r"aura\.cache\.redis-url") as refused:
+    with pytest.raises(ValueError, match="redis-url") as refused:
         cache_of("http://:secret-word@x/")
 
     assert "secret-word" not in str(refused.value)
@@ -370,7 +324,7 @@ def test_an_address_that_is_none_is_refused_at_the_start_without_its_password():
 
 def test_at_most_three_calls_lose_their_patience_in_five_seconds():
     now = [0.0]
-    gate = Gate(lambda: now[0])
+    gate = Gate(lambda: now[0], "cache")
     at_once = [gate.admit(write=False) for _ in range(5)]
     for patience in at_once:
         gate.lost(patience)
@@ -390,7 +344,7 @@ def test_at_most_three_calls_lose_their_patience_in_five_seconds():
 
 def test_a_refused_write_is_tried_again_after_a_while_by_one_call():
     now = [0.0]
-    gate = Gate(lambda: now[0])
+    gate = Gate(lambda: now[0], "cache")
     gate.refuse_writes("full")
     refused = gate.admit(write=True), gate.admit(write=False)
     now[0] = WRITE_AGAIN

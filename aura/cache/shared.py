@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import mmap
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from typing import Any
 import gevent
 import lmdb
 
+from ..runtime import mapped
 from .leases import SIZE, Leases
 from .queues import DATABASES, Queues
 from .sketch import Sketch
@@ -65,8 +65,8 @@ class Shared:
     ) -> None:
         self._evicted, self._clock = evicted, clock
         self._lock = os.open(folder / "writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._sketch = Sketch(_mapped(folder, "counters", Sketch.size(entries)), entries)
-        self._leases = Leases(_mapped(folder, "leases", SIZE))
+        self._sketch = Sketch(mapped(folder, "counters", Sketch.size(entries)), entries)
+        self._leases = Leases(mapped(folder, "leases", SIZE))
         self._env = lmdb.open(
             str(folder),
             map_size=2 * size + _SLACK,
@@ -214,13 +214,3 @@ class Shared:
         """Let go of the file."""
         self._env.close()
         os.close(self._lock)
-
-
-def _mapped(folder: Path, name: str, size: int) -> mmap.mmap:
-    """Bytes that the workers share, noughts at first."""
-    file = os.open(folder / f"{name}-{size}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.posix_fallocate(file, 0, size)
-        return mmap.mmap(file, size)
-    finally:
-        os.close(file)

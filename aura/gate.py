@@ -1,6 +1,6 @@
 """Whether Redis may be asked: how much time calls may lose to it, and what the log says of it.
 
-At most ``MOST_LOST`` calls of a worker wait for Redis to the end of their patience in any ``WINDOW`` seconds: those
+At most ``most_lost`` calls of a worker wait for Redis to the end of their patience in any ``WINDOW`` seconds: those
 that wait now count with those that waited in vain. Whoever comes beyond them waits for a fifth of the time. The first
 to wait in vain closes the gate for all; it is opened again by someone who asks Redis on nobody's account.
 """
@@ -11,23 +11,24 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
-log = logging.getLogger("aura.cache")
-
 PATIENCE, SHORT_PATIENCE = 0.05, 0.01
 MOST_LOST, WINDOW = 3, 5.0
 WRITE_AGAIN = 5.0  # seconds until a write is tried again where writes are refused
 
 
 class Gate:
-    """The gate of one worker.
+    """The gate of one worker, to Redis as one part of Aura uses it.
 
     Args:
         clock: monotonic seconds.
+        part: whose gate it is, for the log: ``cache``, ``limits``.
+        most_lost: calls that may wait to the end of their patience in a ``WINDOW``.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._lost: deque[float] = deque(maxlen=MOST_LOST)
+    def __init__(self, clock: Callable[[], float], part: str, most_lost: int = MOST_LOST) -> None:
+        self._clock, self._most_lost = clock, most_lost
+        self._log, self._event = logging.getLogger(f"aura.{part}"), f"{part}.changed"
+        self._lost: deque[float] = deque(maxlen=most_lost)
         self._waiting = 0
         self._down = ""
         self._refused = ""
@@ -51,7 +52,7 @@ class Gate:
             self._write_at = self._clock() + WRITE_AGAIN
         lost = sum(1 for at in self._lost if at > self._clock() - WINDOW)
         self._waiting += 1
-        return PATIENCE if self._waiting + lost <= MOST_LOST else SHORT_PATIENCE
+        return PATIENCE if self._waiting + lost <= self._most_lost else SHORT_PATIENCE
 
     def leave(self) -> None:
         """Give back what :meth:`admit` gave; whatever came of it."""
@@ -66,23 +67,23 @@ class Gate:
     def close(self, reason: str) -> None:
         """Put Redis out of use."""
         if not self._down:
-            log.warning("cache.changed", extra={"store": "redis", "to": "down", "reason": reason})
+            self._log.warning(self._event, extra={"store": "redis", "to": "down", "reason": reason})
         self._down = reason
 
     def open(self) -> None:
         """Put Redis into use again."""
         if self._down:
-            log.info("cache.changed", extra={"store": "redis", "to": "up"})
+            self._log.info(self._event, extra={"store": "redis", "to": "up"})
         self._down = self._refused = ""
 
     def refuse_writes(self, reason: str) -> None:
         """Redis takes no writes, but can be read."""
         if not self._refused:
-            log.warning("cache.changed", extra={"store": "redis", "to": "read_only", "reason": reason})
+            self._log.warning(self._event, extra={"store": "redis", "to": "read_only", "reason": reason})
         self._refused, self._write_at = reason, self._clock() + WRITE_AGAIN
 
     def written(self) -> None:
         """Redis took a write."""
         if self._refused:
-            log.info("cache.changed", extra={"store": "redis", "to": "up"})
+            self._log.info(self._event, extra={"store": "redis", "to": "up"})
             self._refused = ""
