@@ -24,6 +24,8 @@ from .guarded import Guard, wanted
 from .ledger import Ledger
 from .moderation import Moderation
 from .providers import build
+from .quota import Quota
+from .quota.table import shared
 from .recording import Recorder
 from .router import Router
 from .settings import Settings
@@ -75,6 +77,7 @@ def _gateway(app: Flask, settings: Settings, known: catalogue.Catalogue) -> Gate
         Ledger(fleet, baseline.price if baseline else None),
         Sender(Upstream(), time.monotonic),
         _cache(app, settings),
+        _quota(settings),
     )
     if wanted(settings):
         rail, moderation = settings.guardrails.moderation, None
@@ -84,6 +87,17 @@ def _gateway(app: Flask, settings: Settings, known: catalogue.Catalogue) -> Gate
     if settings.log.record_prompts:
         gateway.recorder = Recorder(settings.log.record_prompts)
     return gateway
+
+
+def _quota(settings: Settings) -> Quota:
+    own = settings.limits
+    if own.storage != "redis":
+        return Quota(own, settings.auth.keys)
+    # Its client is imported where a configuration asks for it.
+    from .quota.remote import Remote
+
+    url = (own.redis_url or settings.cache.redis_url).reveal()
+    return Quota(own, settings.auth.keys, lambda windows, rows: Remote(url, shared(windows, rows)))
 
 
 def _cache(app: Flask, settings: Settings) -> AnswerCache:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import orjson
 
@@ -261,6 +261,15 @@ class Attempt:
     cost_usd: float | None = 0.0
 
 
+class Lease(Protocol):
+    """What a call was let in under: its share of its caller's limits."""
+
+    headers: dict[str, str]
+
+    def end(self, call: Call) -> None:
+        """Give back what the call did not use; idempotent."""
+
+
 @dataclass(slots=True)
 class Call:
     """One client request, around the client's untouched body.
@@ -285,6 +294,8 @@ class Call:
         cost_usd: of all attempts, in US dollars.
         upstream_s: seconds spent waiting for providers before the answer began.
         outcome: one word for the log: ok, error, cached, client_left, interrupted.
+        lease: where the caller is limited.
+        limited: the limit that it was refused by, ``key.requests`` or the like.
     """
 
     id: str
@@ -315,6 +326,8 @@ class Call:
     outcome: str = "ok"
     status: int = 0
     done: bool = False
+    lease: Lease | None = None
+    limited: str = ""
 
 
 @dataclass(slots=True)

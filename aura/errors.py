@@ -166,6 +166,12 @@ class UnsupportedMediaType(AuraError):
     status, type, code = 415, "invalid_request_error", "unsupported_media_type"
 
 
+class RateLimited(AuraError):
+    """A limit of the caller's, or of all callers, is reached."""
+
+    status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
 class Overloaded(AuraError):
     """Aura itself can take no more now."""
 

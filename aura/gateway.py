@@ -25,6 +25,7 @@ from .fronts import FRONTS
 from .guarded import Guard
 from .ledger import Ledger, failed_cost_usd, unpriced
 from .providers import Native, Provider
+from .quota import Quota
 from .recording import Recorder
 from .relay import Found, Relay, Rescuer, frames_of
 from .rescue import Seam
@@ -56,11 +57,12 @@ class Gateway:
         ledger: Ledger,
         upstream: Sender,
         cache: AnswerCache,
+        quota: Quota,
     ) -> None:
         self.settings, self.router, self.judge = settings, router, judge
         self._remembered = Remembered(judge)
         self.providers, self.fleet, self.ledger = providers, fleet, ledger
-        self.upstream, self.cache = upstream, cache
+        self.upstream, self.cache, self.quota = upstream, cache, quota
         self._unspoken: set[tuple[str, str]] = set()  # providers, and grammars of OpenAI's that they do not speak
         self.others: dict[str, Asks] = {}
         """Who asks for the calls of doors that are no chats, by door."""
@@ -326,7 +328,7 @@ class Gateway:
 
     def headers(self, call: Call, cost: bool) -> dict[str, str]:
         """What every answer says of how it came about."""
-        headers = {"x-request-id": call.id, "x-aura-cache": call.cache}
+        headers = {"x-request-id": call.id, "x-aura-cache": call.cache, **self.quota.headers(call)}
         if call.tier:
             headers["x-aura-tier"] = call.tier.value
         if call.score is not None:

@@ -138,6 +138,8 @@ class Ledger:
         if call.done:
             return
         call.done, call.status = True, status
+        if call.lease is not None:
+            call.lease.end(call)
         if status == CLIENT_LEFT:
             call.outcome = "client_left"
             metrics.client_disconnects.inc()
@@ -199,4 +201,5 @@ def facts(call: Call, duration: float) -> dict[str, Any]:
         "unpriced": unpriced(call) or None,
         "cache": call.cache,
         "masked": None if call.mask is None else call.mask.counts.total(),
+        "limited": call.limited or None,
     }

@@ -166,6 +166,14 @@ guardrail_moderation_seconds = Histogram(
     buckets=_SECONDS,
     registry=registry,
 )
+rate_limited = Series(
+    Counter(
+        "aura_rate_limited_total",
+        "Calls refused by a limit of Aura's own, of the key or of all (scope), on requests, tokens or open calls.",
+        ["scope", "limit"],
+        registry=registry,
+    )
+)
 client_disconnects = Counter(
     "aura_client_disconnects_total", "Clients that left before their answer had ended.", registry=registry
 )

@@ -36,6 +36,9 @@ CAPABILITIES = (
 )
 
 
+MOST = 10**12  # that a limit may be
+
+
 class Secret:
     """A text that does not print: not in a log, a traceback, JSON or a pickle."""
 
@@ -211,6 +214,15 @@ class ClientKey:
         None, "duration", "How long its answers are cached; default: as `aura.cache` says.", least=0
     )
     pii: str | None = setting(None, "choice", "`aura.guardrails.pii` for its calls.", choices=("off", "mask", "block"))
+    requests_per_minute: int | None = setting(
+        None, "integer", "Its calls in a minute; 0: no limit; default: as `aura.limits` says.", least=0, most=MOST
+    )
+    tokens_per_minute: int | None = setting(
+        None, "integer", "Its tokens in a minute; 0: no limit; default: as `aura.limits` says.", least=0, most=MOST
+    )
+    concurrent: int | None = setting(
+        None, "integer", "Its calls at once; 0: no limit; default: as `aura.limits` says.", least=0, most=MOST
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +232,9 @@ class AuthSettings:
     keys: tuple[ClientKey, ...] = setting(
         (), "keys", "The clients' keys: `[{name, key, admin: false}]`; in the environment `name:key,name:key`."
     )
-    keys_file: str = setting("", "text", "A file with more keys: lines `name:key`, or `name:key admin`.")
+    keys_file: str = setting(
+        "", "text", "A file with more keys: lines `name:key`, with `admin` and `setting=value` behind."
+    )
     allow_anonymous: bool = setting(
         False,
         "boolean",
@@ -253,6 +267,28 @@ class CacheSettings:
     balanced_ttl: float | None = setting(None, "duration", "`ttl` for answers of the tier BALANCED.", least=0)
     premium_ttl: float | None = setting(None, "duration", "`ttl` for answers of the tier PREMIUM.", least=0)
     max_ttl: float = setting(86400.0, "duration", "The longest time a call may ask for by `aura.cache.ttl`.", least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsSettings:
+    """``aura.limits``."""
+
+    requests_per_minute: int = setting(
+        0, "integer", "The calls that each key may make in a minute; 0: no limit.", least=0, most=MOST
+    )
+    tokens_per_minute: int = setting(
+        0, "integer", "The tokens that each key may use in a minute; 0: no limit.", least=0, most=MOST
+    )
+    concurrent: int = setting(
+        0, "integer", "The calls that each key may have open at once; 0: no limit.", least=0, most=MOST
+    )
+    total_requests_per_minute: int = setting(0, "integer", "The calls of all keys in a minute.", least=0, most=MOST)
+    total_tokens_per_minute: int = setting(0, "integer", "The tokens of all keys in a minute.", least=0, most=MOST)
+    total_concurrent: int = setting(0, "integer", "The open calls of all keys at once.", least=0, most=MOST)
+    storage: str = setting(
+        "local", "choice", "Where it is counted: for this instance, or in Redis for all.", choices=("local", "redis")
+    )
+    redis_url: Secret = setting(Secret(""), "secret", "Where Redis is; default: `aura.cache.redis-url`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +436,7 @@ class Settings:
     server: ServerSettings = ServerSettings()
     auth: AuthSettings = AuthSettings()
     cache: CacheSettings = CacheSettings()
+    limits: LimitsSettings = LimitsSettings()
     router: RouterSettings = RouterSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     embeddings: EmbeddingsSettings = EmbeddingsSettings()
@@ -422,6 +459,7 @@ SECTIONS: dict[str, type[Any]] = {
     "router": RouterSettings,
     "classifier": ClassifierSettings,
     "cache": CacheSettings,
+    "limits": LimitsSettings,
     "embeddings": EmbeddingsSettings,
     "forward": ForwardSettings,
     "cost": CostSettings,

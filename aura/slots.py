@@ -1,4 +1,4 @@
-"""Worker slots: the small numbers under which workers keep their metric files. Used by gunicorn's master, unpatched."""
+"""Worker slots: the small numbers under which workers keep what they count. Used by gunicorn's master, unpatched."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SLOT = "AURA_WORKER_SLOT"
+TABLES = "limits-"  # what the names of the files begin with that workers count against limits in
 
 
 def prepare_folder() -> str:
-    """Make an empty folder for this instance's metric files and name it in the environment.
+    """Make an empty folder for what this instance counts, metrics and limits, and name it in the environment.
 
     A folder given by ``PROMETHEUS_MULTIPROC_DIR`` is used, emptied of old files; otherwise a new one is made below the
     system's folder for temporary files (``RUNTIME_DIRECTORY`` under systemd).
@@ -21,7 +22,7 @@ def prepare_folder() -> str:
     if given:
         folder = Path(given)
         folder.mkdir(parents=True, exist_ok=True)
-        for file in folder.glob("*.db"):
+        for file in (*folder.glob("*.db"), *folder.glob(f"{TABLES}*")):
             file.unlink(missing_ok=True)
     else:
         folder = Path(tempfile.mkdtemp(prefix="aura-metrics-", dir=os.environ.get("RUNTIME_DIRECTORY") or None))

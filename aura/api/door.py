@@ -74,6 +74,9 @@ def new_call(here: Any, asked: Request, door: str, grammar: str = "openai") -> C
     Args:
         here: Flask's ``g``.
         door: the kind of call.
+
+    Raises:
+        RateLimited: its key can make none yet; nothing is read of it then.
     """
     environ = asked.environ
     call = here.call = Call(
@@ -87,6 +90,7 @@ def new_call(here: Any, asked: Request, door: str, grammar: str = "openai") -> C
         started=here.started,
         created=int(time.time()),
     )
+    here.gateway.quota.check(call)
     return call
 
 
@@ -103,11 +107,12 @@ def answered(gateway: Gateway, call: Call, asked: Request) -> Response:
 
 
 def watched(gateway: Gateway, call: Call, asked: Request, answering: Callable[[], Answer]) -> Response:
-    """Answer while the client is there; when it has left, nothing is worth finishing."""
+    """Answer a call that its caller's limits let in, while the client is there; then nothing is worth finishing."""
     environ = asked.environ
     watch = disconnect.watch(environ) if disconnect.can_watch(environ) else None
     streaming = False
     try:
+        gateway.quota.admit(call)
         answer = answering()
         if watch is not None and isinstance(answer.stream, Relay | Passed):
             streaming = True

@@ -32,11 +32,12 @@ def answer(error: AuraError) -> Response:
     grammar, request_id = door.grammar_of(request.environ), g.get("request_id", "")
     body = orjson.dumps(FRONTS[grammar].error_out(error, request_id))
     response = Response(body, error.status, mimetype="application/json")
-    limits = error.headers
+    call = g.get("call")
+    # A provider's limits are told where the caller has none of Aura's own.
+    limits = error.headers if call is None or call.lease is None else call.lease.headers
     if grammar == anthropic.name:
         response.headers["request-id"] = request_id
         limits = limits | anthropic.ratelimit_out(limits)
-    call = g.get("call")
     if call is not None:
         call.outcome = error.code or "error"
         for name, value in g.gateway.headers(call, cost=False).items():

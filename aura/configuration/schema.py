@@ -165,6 +165,8 @@ def _models(value: Any, _: Setting) -> dict[Tier, tuple[ModelSettings, ...]]:
         try:
             if tier.upper() not in TIERS:
                 raise ValidationError(unknown(tier, ["premium", "balanced", "eco"]))
+            if tier.upper() in out:
+                raise ValidationError("is there twice, in other letters")
             out[Tier(tier.upper())] = _tier(listed)
         except ValidationError as error:
             wrong[tier] = error.messages
@@ -255,16 +257,23 @@ def _keys(value: Any, _: Setting) -> tuple[ClientKey, ...]:
 
 
 def keyed_line(text: str) -> dict[str, str]:
-    """A client's key as ``name:key`` or ``name:key admin``.
+    """A client's key as ``name:key``, with ``admin`` and ``setting=value`` behind it where they are wanted.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is none.
     """
     name, divided, rest = text.strip().partition(":")
-    key, _, admin = rest.partition(" ")
-    if not divided or not key or admin.strip() not in ("", "admin"):
+    key, *words = rest.split() if rest[:1].strip() else [""]
+    if not divided or not key:
         raise ValueError("must be name:key")
-    return {"name": name.strip(), "key": key, "admin": "true" if admin.strip() else "false"}
+    out = {"name": name.strip(), "key": key}
+    for word in words:
+        setting, divided, value = word.partition("=")
+        # What stands here may be a part of the key, so it is not shown.
+        if setting in out or setting not in _KEY_SETTINGS or not (divided or word == "admin"):
+            raise ValueError("must be name:key, with 'admin' or 'setting=value' behind it")
+        out[setting] = value if divided else "true"
+    return out
 
 
 def client_key(value: Mapping[str, Any]) -> ClientKey:
@@ -309,6 +318,7 @@ _READERS: dict[str, Callable[[Any, Setting], Any]] = {
 _MODEL_SCHEMA = schema_of(ModelSettings, ("name",))
 _KEY_SCHEMA = schema_of(ClientKey, ("name", "key"))
 _MODERATION_SCHEMA = schema_of(ModerationSettings, ("provider",))
+_KEY_SETTINGS = tuple(one.key for _, one in declared(ClientKey) if one.key not in ("name", "key"))
 _PRICE_SCHEMA = Schema.from_dict(
     {
         name: Value(Setting(name.replace("_", "-"), "number", None, "", least=0), name in ("input", "output"))

@@ -137,5 +137,5 @@ def test_a_line_of_a_file_of_keys_is_named_without_its_key():
 
     assert problems(env={"AURA_AUTH_KEYS_FILE": "keys"}) == [
         ("keys, line 2", "must be name:key"),
-        ("keys, line 3", "must be name:key"),
+        ("keys, line 3", "must be name:key, with 'admin' or 'setting=value' behind it"),
     ]

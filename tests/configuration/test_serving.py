@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aura.configuration import connection_count, load, may_serve, worker_count
+from aura.configuration import ConfigurationError, connection_count, load, may_serve, worker_count
 
 from .loading import loaded
 
@@ -34,6 +34,48 @@ def test_client_keys_come_from_the_file_the_environment_and_a_file_of_keys(text,
     Path("keys").write_text("# who may call\neve:key-of-eve\n\nops:key-of-ops admin\n")
 
     assert expected == [(key.name, key.key.reveal(), key.admin) for key in loaded(text, env).auth.keys]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("eve:key-of-eve requests-per-minute=60 tokens-per-minute=0", (60, 0, None, None, False)),
+        ("eve:key-of-eve admin concurrent=3", (None, None, 3, None, True)),
+        ("eve:key-of-eve  cache-ttl=1m", (None, None, None, 60.0, False)),
+    ],
+)
+@pytest.mark.parametrize("place", ["file", "environment"])
+def test_a_keys_settings_stand_behind_it(place, line, expected):
+    Path("keys").write_text(f"{line}\n")
+    env = {"AURA_AUTH_KEYS_FILE": "keys"} if place == "file" else {"AURA_AUTH_KEYS": line}
+    (key,) = load(None, env).auth.keys
+
+    assert (key.name, key.key.reveal()) == ("eve", "key-of-eve")
+    assert expected == (key.requests_per_minute, key.tokens_per_minute, key.concurrent, key.cache_ttl, key.admin)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "eve:pass word",
+        "eve:pass word=x",
+        "eve:pass key=word",
+        "eve: pass",
+        "eve:pass requests-per-minute",
+        "eve:pass admin admin",
+        "eve:pass concurrent=word",
+        "eve:pass concurrent=-1",
+        "eve",
+    ],
+)
+def test_a_line_that_is_no_key_is_named_without_what_stands_in_it(line):
+    Path("keys").write_text(f"ada:key-of-ada\n{line}\n")
+    with pytest.raises(ConfigurationError) as wrong:
+        load(None, {"AURA_AUTH_KEYS_FILE": "keys"})
+
+    ((where, told),) = wrong.value.problems
+    assert where == "keys, line 2"
+    assert not any(part in told for part in ("word", "pass"))
 
 
 @pytest.mark.parametrize(

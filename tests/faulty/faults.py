@@ -173,7 +173,7 @@ def early(link: Conversation, asked: Asked) -> None:
 @fault
 def status(link: Conversation, asked: Asked) -> None:
     """Status ``code`` with ``body``: json, html or empty; ``type`` and ``error`` (its code); ``message``
-    (``echo``: the prompt); ``retry``, ``retry-ms``.
+    (``echo``: the prompt); ``retry``, ``retry-ms``; ``limit``: so many requests, of which none is left.
 
     ``retry`` is sent as it is; ``+N`` becomes the date in N seconds.
     """
@@ -189,6 +189,8 @@ def status(link: Conversation, asked: Asked) -> None:
         headers["retry_after"] = formatdate(time.time() + float(wait[1:]), usegmt=True) if wait[0] == "+" else wait
     if "retry-ms" in asked.options:
         headers["retry_after_ms"] = asked.options["retry-ms"]
+    if "limit" in asked.options:
+        headers |= {"x_ratelimit_limit_requests": asked.options["limit"], "x_ratelimit_remaining_requests": "0"}
     if kind == "html":
         link.answer(_HTML, code, "text/html", **headers)
     else:
