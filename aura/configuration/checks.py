@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path as File
 from typing import Any
+from urllib.parse import urlsplit
 
 from marshmallow import ValidationError
 
@@ -28,7 +29,7 @@ from .tree import Path, Tree, field_key
 _SHORT_KEY = 8
 _RECORDS = {name: record for name, record in SECTIONS.items() if record is not ProviderSettings}
 _SCHEMAS = {name: schema_of(record) for name, record in _RECORDS.items()}
-_REDIS = re.compile(r"(rediss?://[^\s/?#]+(/\d*)?|unix://[^\s?#]+)(\?[^\s#]*)?")
+_REDIS = re.compile(r"(rediss?://([^\s/?#]*@)?[^\s/?#@:][^\s/?#@]*(/\d*)?|unix://[^\s?#]+)(\?[^\s#]*)?")
 _SERVER = frozenset(one.key for _, one in declared(ServerSettings))
 _SPRING_SERVER = frozenset({"port", "address"})
 _TOP = ("aura", "spring", "server", "logging", "management")
@@ -50,6 +51,9 @@ def settings(tree: Tree, problems: Problems) -> Settings:
     sections = {name: _section(tree, name, problems) for name in _RECORDS}
     sections["auth"] = _auth(tree, sections["auth"], problems, notes)
     sections["cache"] = _cache(tree, sections["cache"], problems, notes)
+    problems += _redis(tree, "cache", sections["cache"].redis_url.reveal())
+    if sections["limits"].redis_url:
+        problems += _redis(tree, "limits", sections["limits"].redis_url.reveal())
     _thresholds(tree, sections["classifier"], problems)
     if sections["log"].record_prompts:
         notes.append(f"WARNING: prompts are recorded in {sections['log'].record_prompts} (aura.log.record-prompts).")
@@ -129,7 +133,7 @@ def _keys_of(tree: Tree, name: str, problems: Problems) -> list[ClientKey]:
             continue
         try:
             keys.append(client_key(keyed_line(line)))
-        except ValueError as error:
+        except (ValueError, ValidationError) as error:
             told = error.messages if isinstance(error, ValidationError) else str(error)
             problems.append((f"{name}, line {number}", _flat(told)))
     return keys
@@ -149,9 +153,6 @@ def _cache(tree: Tree, cache: CacheSettings, problems: Problems, notes: list[str
         problems.append((tree.place(("aura", "cache", "spec")), str(error)))
         return cache
     notes += told
-    if not _REDIS.fullmatch(cache.redis_url.reveal()):
-        problem = "must be redis://, rediss:// or unix:// with a host or path"
-        problems.append((tree.place(("aura", "cache", "redis-url")), problem))
     if entries is not None and said.get("max-entries") is None:
         cache = replace(cache, max_entries=entries)
     if ttl is not None and said.get("ttl") is None:
@@ -170,6 +171,28 @@ def _moderation(tree: Tree, guardrails: Any, on: Mapping[str, ProviderSettings],
         problems.append((place, f"there is no provider {name!r} that is on"))
     elif on[name].type != "openai":
         problems.append((place, f"{name} is of type {on[name].type}: only openai has a moderation endpoint"))
+
+
+def _redis(tree: Tree, section: str, url: str) -> Problems:
+    """What is wrong with the address of Redis, said without it: it may hold a password."""
+    if _REDIS.fullmatch(url) and _understood(url):
+        return []
+    problem = "must be redis:// or rediss:// with [user:password@]host:port/database, or unix:// with a path"
+    return [(tree.place(("aura", section, "redis-url")), problem)]
+
+
+def _understood(url: str) -> bool:
+    """Whether the port is one and, where there are options, the client knows them."""
+    try:
+        if urlsplit(url).port == 0:
+            return False
+        if "?" in url:
+            from redis import ConnectionPool  # takes 0.2 s
+
+            ConnectionPool.from_url(url).make_connection()
+    except Exception:  # the client's errors have no common kind, and none is told
+        return False
+    return True
 
 
 def _thresholds(tree: Tree, classifier: Any, problems: Problems) -> None:

@@ -101,7 +101,14 @@ class _Reader:
             return []
         if not isinstance(node, yaml.MappingNode):
             raise ConfigurationError([(self._line(node), "must be a mapping of keys to values")])
-        return list(self._leaves(node, ()))
+        leaves = list(self._leaves(node, ()))
+        first: dict[Path, Leaf] = {}
+        for path, leaf in leaves:
+            if (said := first.setdefault(path, leaf)) is not leaf:
+                line = said.where.rpartition(" ")[2]
+                problem = f"the key {shown(path[-1])!r} is there twice in two spellings, first in line {line}"
+                self.problems.append((leaf.where, problem))
+        return leaves
 
     def _line(self, node: Any) -> str:
         return f"{self.file}, line {node.start_mark.line + 1}"

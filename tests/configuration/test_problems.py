@@ -82,7 +82,7 @@ from .loading import CANARY, entry, problems
         (
             "aura: {cache: {redis-url: 'http://x'}}",
             "aura.yml, line 1 (aura.cache.redis-url)",
-            "must be redis://, rediss:// or unix:// with a host or path",
+            "must be redis:// or rediss:// with [user:password@]host:port/database, or unix:// with a path",
         ),
         (
             "spring: {threads: {virtual: {enabled: false}}}",
@@ -177,6 +177,38 @@ def test_what_is_wrong_is_named_by_place_with_what_would_be_right(text, where, t
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "redis://",
+        "redis://:6379",
+        "redis:/host",
+        "redis://host:port",
+        "redis://host:99999",
+        "redis://host:0",
+        "redis://[::1",
+        "redis://host/name",
+        "redis://host?db=x",
+        "redis://host?unheard-of=1",
+        "redis://host\n",
+    ],
+)
+@pytest.mark.parametrize("section", ["cache", "limits"])
+def test_an_address_that_no_redis_can_have_is_refused(section, url):
+    (where, told), *others = problems(json.dumps({"aura": {section: {"redis-url": url}}}))
+
+    assert f"aura.{section}.redis-url" in where
+    assert told.startswith(("must be redis://", "begins or ends with white space"))
+    assert others == [] or "\n" in url
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h", "redis://[::1]:6379/0", "rediss://u:p%40@h:1/2", "unix:///run/redis?db=1", "redis://h?db=1"]
+)
+def test_an_address_of_redis_is_taken(url):
+    assert load(None, {"AURA_CACHE_REDIS_URL": url}).cache.redis_url.reveal() == url
+
+
+@pytest.mark.parametrize(
     ("env", "where", "told"),
     [
         ({"AURA_SERVER_PORT": "http"}, "AURA_SERVER_PORT (aura.server.port)", "must be a whole number"),
@@ -218,6 +250,16 @@ def test_a_variable_that_is_wrong_is_named(env, where, told):
         ("aura: {server: {port: 1}}\naura: {}", 2, "the key 'aura' is there twice, first in line 1"),
         ("aura:\n  router: {}\n  server: {}\n  router: {}", 4, "the key 'router' is there twice, first in line 2"),
         ("aura:\n  auth: {keys: [{name: a, name: b, key: c}]}", 2, "the key 'name' is there twice, first in line 2"),
+        (
+            "aura:\n  providers:\n    openai:\n      models:\n        eco: a\n        ECO: b",
+            6,
+            "the key 'eco' is there twice in two spellings, first in line 5",
+        ),
+        (
+            "aura:\n  server: {maxBody: 1}\n  server.max-body: 2",
+            3,
+            "the key 'max-body' is there twice in two spellings, first in line 2",
+        ),
         ("- aura", 1, "must be a mapping of keys to values"),
         ("aura:\n\trouter: {}", 2, "is not valid YAML"),
         ("aura: {router: ", 2, "is not valid YAML"),
