@@ -7,12 +7,16 @@ import sys
 from collections.abc import Sequence
 
 from .cli import parser
+from .cli.configured import CONFIGURATION_ERROR, complain
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     options = parser().parse_args(argv)
     if options.config:
+        if not os.path.isfile(options.config):
+            complain(f"--config: there is no file {options.config}")
+            return CONFIGURATION_ERROR
         os.environ["AURA_CONFIG"] = options.config
     try:
         status: int = options.run(options)

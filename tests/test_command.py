@@ -64,6 +64,36 @@ def test_serve_refuses_the_same_with_one_line_and_78(tmp_path):
     assert sum("AURA_ALLOW_ANONYMOUS" in line for line in told.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environment", "named"),
+    [
+        (("check", "--config", "nope.yml"), {}, "--config"),
+        (("serve", "--config", "nope.yml"), {}, "--config"),
+        (("check",), {"AURA_CONFIG": "nope.yml"}, "AURA_CONFIG"),
+        (("check",), {"AURA_CACHE_REDIS_URL": "redis://:secret@host:port/0"}, "AURA_CACHE_REDIS_URL"),
+        (("serve", "--port", "0"), {"AURA_LIMITS_REDIS_URL": "http://:secret@host"}, "AURA_LIMITS_REDIS_URL"),
+    ],
+)
+def test_what_is_wrong_is_called_as_it_was_given(tmp_path, arguments, environment, named):
+    told = aura(*arguments, folder=tmp_path, **environment)
+
+    assert told.returncode == 78
+    assert len(told.stderr.splitlines()) == 1
+    assert told.stderr.startswith(f"aura: {named}")
+    assert "secret" not in told.stderr
+
+
+def test_a_port_that_is_taken_is_told_at_once(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        told = aura("serve", "--port", port, folder=tmp_path)
+
+    assert told.returncode == 1
+    assert len(told.stderr.splitlines()) == 1
+    assert port in told.stderr
+    assert "already in use" in told.stderr
+
+
 def test_models_lists_tiers_and_targets(tmp_path):
     told = aura("models", folder=tmp_path, OPENAI_API_KEY="sk-test-1234567")
 

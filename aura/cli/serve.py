@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
+from typing import TYPE_CHECKING
 
-from .configured import CONFIGURATION_ERROR
+from .configured import CONFIGURATION_ERROR, FAILED, complain
 from .declaring import Commands
+
+if TYPE_CHECKING:
+    from ..settings import Settings
 
 
 def declare(commands: Commands, shared: argparse.ArgumentParser) -> None:
@@ -19,14 +24,29 @@ def declare(commands: Commands, shared: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run)
 
 
-def _refusal() -> str | None:
-    """Why these settings are not served, before anything listens; what is wrong in them is told later."""
-    from ..configuration import ConfigurationError, load, may_serve
+def _settings() -> Settings | None:
+    """The settings; None if something is wrong in them, which is told later."""
+    from ..configuration import ConfigurationError, load
 
     try:
-        return may_serve(load())
+        return load()
     except ConfigurationError:
         return None
+
+
+def _unusable(host: str, port: int) -> str | None:
+    """Why an address cannot be listened on; None if it can. gunicorn would try for five seconds before it says so."""
+    if os.environ.get("LISTEN_FDS"):  # the socket is there already
+        return None
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((host, port))
+            trial.listen(1)
+    except OSError as error:
+        return f"cannot listen on {host or 'every address'}, port {port}: {error.strerror or error}"
+    return None
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,10 +55,16 @@ def run(options: argparse.Namespace) -> int:
         value = getattr(options, name)
         if value is not None:
             os.environ[f"AURA_SERVER_{name.upper()}"] = str(value)
-    refusal = _refusal()
-    if refusal:
-        print(f"aura: {refusal}", file=sys.stderr)
-        return CONFIGURATION_ERROR
+    settings = _settings()
+    if settings is not None:
+        from ..configuration import may_serve
+
+        if refusal := may_serve(settings):
+            complain(refusal)
+            return CONFIGURATION_ERROR
+        if problem := _unusable(settings.server.host, settings.server.port):
+            complain(problem)
+            return FAILED
     # The patch comes before anything that holds a socket or a lock.
     from gevent import monkey
 
