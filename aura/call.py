@@ -292,6 +292,7 @@ class Call:
         target: who answered, or was asked last.
         usage: of the answer itself; failed attempts keep their own.
         cost_usd: of all attempts, in US dollars.
+        asked: how many attempts have begun; those that have ended are in ``attempts``.
         upstream_s: seconds spent waiting for providers before the answer began.
         outcome: one word for the log: ok, error, cached, client_left, interrupted.
         lease: where the caller is limited.
@@ -313,6 +314,7 @@ class Call:
     created: int = 0
     stream: bool = False
     attempts: list[Attempt] = field(default_factory=list)
+    asked: int = 0
     tier: Tier | None = None
     score: float | None = None
     cache: str = "bypass"

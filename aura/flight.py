@@ -26,6 +26,7 @@ from .relay import Relay
 
 MAX_KEPT = 1024 * 1024  # bytes of a stream that are kept
 AHEAD = MAX_KEPT // 4  # bytes that are taken from the provider before the fastest reader has had them
+_LETTING_GO = 0.1  # seconds that the last reader waits for the work's end, to write it down
 
 Begin = Callable[[Call], Answer]
 
@@ -144,11 +145,11 @@ class Flight:
         return found[0] if len(found) == 1 else b"".join(found), end
 
     def leave(self) -> None:
-        """A reader leaves; with the last one the work ends."""
+        """A reader leaves; with the last one the work ends, and what it took is known."""
         self.readers -= 1
         if not self.readers and not self._thread.dead:
             self._over(self)
-            self._thread.kill(block=False)
+            self._thread.kill(timeout=_LETTING_GO)
 
 
 class Reader(Relay):
@@ -194,6 +195,7 @@ class Reader(Relay):
         note(self._own, self._flight.work, self._is_first)
         if not self._is_first and outcome == "ok":
             outcome = "cached"
+            metrics.cache_saved_usd.inc(self._flight.work.cost_usd)
         self._own.outcome = outcome
         self._books.finish(self._own, 200)
 
@@ -204,12 +206,12 @@ class Reader(Relay):
         self._left = True
         if self.closed is not None:
             self.closed()
-        if not self._own.done:
-            note(self._own, self._flight.work, self._is_first)
-        self._books.finish(self._own, CLIENT_LEFT)
         if not self._is_first:
             metrics.streams_open.dec()
         self._flight.leave()
+        if not self._own.done:
+            note(self._own, self._flight.work, self._is_first)
+        self._books.finish(self._own, CLIENT_LEFT)
 
 
 class Flights:
@@ -285,6 +287,7 @@ def note(call: Call, work: Call, first: bool) -> None:
     call.target, call.usage, call.dropped, call.mask = work.target, work.usage, work.dropped, work.mask
     if first:
         call.cache = work.cache
+        call.asked, call.attempts = work.asked, work.attempts
         call.cost_usd, call.upstream_s = work.cost_usd, work.upstream_s
         call.first_content_s, call.outcome = work.first_content_s, work.outcome
 

@@ -336,8 +336,7 @@ class Gateway:
         if call.target:
             headers["x-aura-provider"] = call.target.provider
             headers["x-aura-model"] = call.target.model
-        running = call.stream and call.target is not None and call.cache != "hit"  # its end is noted later
-        headers["x-aura-attempts"] = str(len(call.attempts) + running)
+        headers["x-aura-attempts"] = str(call.asked)
         if cost:
             headers["x-aura-cost-usd"] = f"{call.cost_usd:.8f}"
             if failed := failed_cost_usd(call):

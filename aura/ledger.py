@@ -39,6 +39,7 @@ class Ledger:
         if previous is not None and previous.target != target and previous.failure is not None:
             metrics.failovers.labels(previous.target.provider, target.provider, previous.failure.reason.value).inc()
         call.target = target
+        call.asked += 1
         self._fleet.begun(target)
         metrics.provider_requests[target.provider, self._fleet.label(target)].inc()
 
@@ -146,6 +147,10 @@ class Ledger:
         elif status >= 400:
             call.outcome = "error"
         duration = self._clock() - call.started
+        if call.cache == "hit":
+            metrics.cache_hits.inc()
+        elif call.cache == "miss":
+            metrics.cache_misses.inc()
         tier = call.tier.value if call.tier else "none"
         metrics.requests[tier, str(status)].inc()
         metrics.request_duration[tier, "true" if call.stream else "false"].observe(duration)
@@ -188,7 +193,7 @@ def facts(call: Call, duration: float) -> dict[str, Any]:
         "tier": call.tier.value if call.tier else None,
         "score": None if call.score is None else round(call.score, 4),
         "target": call.target.name if call.target else None,
-        "attempts": len(call.attempts),
+        "attempts": call.asked,
         "outcome": call.outcome,
         "status": call.status,
         "stream": call.stream,

@@ -103,7 +103,7 @@ class AnswerCache:
         return key
 
     def get(self, key: str, call: Call) -> Stored | None:
-        """The stored answer, unless the call asks for a fresh one; counts the hit or miss.
+        """The stored answer, unless the call asks for a fresh one; notes the hit or miss.
 
         Raises:
             AuraError: there is none, and the call wants nothing else.
@@ -111,7 +111,6 @@ class AnswerCache:
         control = control_of(call)
         found = self._read(key, control)
         call.cache = "miss" if found is None else "hit"
-        (metrics.cache_misses if found is None else metrics.cache_hits).inc()
         if found is None and control.only_if_cached:
             raise not_stored()
         return found

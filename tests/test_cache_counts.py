@@ -1,0 +1,88 @@
+"""What headers, metrics and log say of the cache's part in a call: the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import gevent
+import pytest
+import requests
+
+from .calls import chat, provider
+from .faulty import Faulty
+from .server import Server, gateway
+from .test_cache_flights import open_stream
+
+pytestmark = pytest.mark.xdist_group("cache")
+
+NAMES = ("hits", "misses", "coalesced", "saved_usd")
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Faulty]:
+    with Faulty() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(upstream: Faulty) -> Iterator[Server]:
+    with gateway(f"aura:\n  providers:\n{provider('first', upstream.url)}") as running:
+        yield running
+
+
+def counted(server: Server) -> Counter[str]:
+    shown = requests.get(f"{server.url}/actuator/prometheus", timeout=10).text
+    found = {name: re.search(rf"^aura_cache_{name}_total (\S+)$", shown, re.MULTILINE) for name in NAMES}
+    return Counter({name: float(value[1]) for name, value in found.items() if value})
+
+
+def lines(server: Server, nonce: str) -> list[dict]:
+    """The log's lines of the calls whose ids begin with the nonce."""
+    found = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
+    return [line for line in found if line["event"] == "request.done" and line["id"].startswith(nonce)]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("model", "coalesced"), [("first/late:by:0.7", 9), ("first/late-status:code:400", 0)])
+def test_header_metric_and_log_agree_about_calls_that_share_an_answer(server, stream, model, coalesced):
+    nonce, before = f"agree-{stream}-{coalesced}", counted(server)
+    asking = [
+        gevent.spawn(chat, server.port, model, nonce, stream=stream, headers={"X-Request-Id": f"{nonce}-{number}"})
+        for number in range(10)
+    ]
+    outcomes = [one.get() for one in asking]
+    after = counted(server)
+    headers = Counter(outcome.headers["x-aura-cache"] for outcome in outcomes if outcome.status == 200)
+    logged = Counter(line["cache"] for line in lines(server, nonce))
+    changed = {name: after[name] - before[name] for name in NAMES}
+
+    assert (changed["hits"], changed["misses"]) == (logged["hit"], logged["miss"])
+    assert sum(logged.values()) == 10
+    assert changed["coalesced"] == headers["hit"] == coalesced
+    assert headers == (logged if coalesced else {})
+
+
+def test_a_call_whose_client_left_tells_its_attempt(server):
+    nonce = "left-alone"
+    link = open_stream(server, "first/silence", nonce)
+    gevent.sleep(0.3)
+    link.close()
+    found = server.wait_for(r'\{[^\n]*"outcome":"client_left"[^\n]*\}')
+    line = json.loads(found[0])
+
+    assert (line["attempts"], line["status"], line["cache"], line["target"]) == (1, 499, "miss", "first/silence")
+
+
+def test_a_stream_whose_client_left_tells_its_attempt_and_its_first_content(server):
+    link = open_stream(server, "first/stall:after:5", "left-in-the-middle")
+    link.recv(1000)
+    gevent.sleep(0.3)
+    link.close()
+    found = server.wait_for(r'\{[^\n]*"target":"first/stall:after:5"[^\n]*\}')
+    line = json.loads(found[0])
+
+    assert (line["attempts"], line["outcome"], line["status"]) == (1, "client_left", 499)
+    assert line["ttft_s"] > 0
