@@ -14,8 +14,10 @@ from prometheus_flask_exporter import PrometheusMetrics
 from . import catalogue, classifier, configuration, log, metrics
 from .api import actuator, anthropic, auth, cache, door, errors, forward, openai, route
 from .api.application import Application
-from .cache import AnswerCache
+from .cache import AnswerCache, Semantic
 from .call import Call
+from .configuration.problems import ConfigurationError
+from .embedding import Embeddings
 from .errors import NotFound
 from .fleet import Fleet
 from .forward import Forwarder
@@ -23,7 +25,7 @@ from .gateway import Gateway
 from .guarded import Guard, wanted
 from .ledger import Ledger
 from .moderation import Moderation
-from .providers import build
+from .providers import Provider, build
 from .quota import Quota
 from .quota.table import shared
 from .recording import Recorder
@@ -68,6 +70,7 @@ def _gateway(app: Flask, settings: Settings, known: catalogue.Catalogue) -> Gate
     fleet = Fleet(set(router.targets()))
     baseline = router.baseline()
     providers = {name: build(entry) for name, entry in settings.providers.items() if entry.enabled}
+    sender = Sender(Upstream(), time.monotonic)
     gateway = Gateway(
         settings,
         router,
@@ -75,8 +78,8 @@ def _gateway(app: Flask, settings: Settings, known: catalogue.Catalogue) -> Gate
         providers,
         fleet,
         Ledger(fleet, baseline.price if baseline else None),
-        Sender(Upstream(), time.monotonic),
-        _cache(app, settings),
+        sender,
+        _cache(app, settings, _semantic(settings, providers, sender)),
         _quota(settings),
     )
     if wanted(settings):
@@ -100,7 +103,25 @@ def _quota(settings: Settings) -> Quota:
     return Quota(own, settings.auth.keys, lambda windows, rows: Remote(url, shared(windows, rows)))
 
 
-def _cache(app: Flask, settings: Settings) -> AnswerCache:
+def _semantic(settings: Settings, providers: dict[str, Provider], sender: Sender) -> Semantic | None:
+    """What tells questions in other words, where the operator wants it."""
+    own = settings.cache
+    if not own.enabled or own.semantic == "none":
+        return None
+    if own.semantic == "local":
+        # An extra's, half a second and 50 MB: imported where a configuration asks for it.
+        from .cache.likeness import StaticModel
+
+        return Semantic(StaticModel(), own.semantic_threshold)
+    provider, _, model = own.semantic.partition("/")
+    try:
+        likeness = Embeddings(providers[provider], model, sender, own.semantic_timeout)
+    except ValueError as error:
+        raise ConfigurationError([("aura.cache.semantic", f"{provider} {error}")]) from None
+    return Semantic(likeness, own.semantic_threshold)
+
+
+def _cache(app: Flask, settings: Settings, semantic: Semantic | None) -> AnswerCache:
     """The cache, with the clock that its store's users share: this host's, or that of all hosts."""
     own = settings.cache
     store: Any = Cache(
@@ -115,7 +136,7 @@ def _cache(app: Flask, settings: Settings) -> AnswerCache:
         },
     ).cache
     ttls = {key.name: key.cache_ttl for key in settings.auth.keys if key.cache_ttl is not None}
-    return AnswerCache(store, own, time.time if own.type == "redis" else time.monotonic, ttls)
+    return AnswerCache(store, own, time.time if own.type == "redis" else time.monotonic, ttls, semantic)
 
 
 def _observe(app: Flask) -> None:

@@ -293,6 +293,7 @@ class Call:
         usage: of the answer itself; failed attempts keep their own.
         cost_usd: of all attempts, in US dollars.
         asked: how many attempts have begun; those that have ended are in ``attempts``.
+        similarity: to the question whose stored answer was given; None where it was the same call's.
         upstream_s: seconds spent waiting for providers before the answer began.
         outcome: one word for the log: ok, error, cached, client_left, interrupted.
         lease: where the caller is limited.
@@ -318,6 +319,7 @@ class Call:
     tier: Tier | None = None
     score: float | None = None
     cache: str = "bypass"
+    similarity: float | None = None
     dropped: list[str] = field(default_factory=list)
     wants_usage: bool = False
     target: Target | None = None

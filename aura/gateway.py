@@ -95,7 +95,7 @@ class Gateway:
         if self.recorder is not None:
             self.recorder.record(call)
         key = self.cache.key(call, plan)
-        stored = self.cache.get(key, call) if key else None
+        stored = self.cache.get(key, call, plan) if key else None
         if stored is not None:
             return self._stored(call, stored)
         deadline = self._deadline(call, plan)
@@ -303,11 +303,13 @@ class Gateway:
         """A complete answer was given: remember the conversation's target, store the answer."""
         self.router.remember(call, plan, step.planned.target)
         if key:
-            self.cache.put(key, step.planned.target, body, call)
+            self.cache.put(key, step.planned.target, body, call, plan)
 
     def _stored(self, call: Call, stored: Stored) -> Answer:
         call.cache, call.outcome, call.target = "hit", "cached", stored.target
         headers = self.headers(call, cost=not call.stream) | {"age": str(int(stored.age))}
+        if call.similarity is not None:
+            headers["x-aura-cache-similarity"] = f"{call.similarity:.4f}"
         self.ledger.overhead(call)
         front = FRONTS[call.grammar]
         if call.stream:

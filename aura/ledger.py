@@ -207,4 +207,5 @@ def facts(call: Call, duration: float) -> dict[str, Any]:
         "cache": call.cache,
         "masked": None if call.mask is None else call.mask.counts.total(),
         "limited": call.limited or None,
+        "similarity": None if call.similarity is None else round(call.similarity, 4),
     }

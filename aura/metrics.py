@@ -91,6 +91,11 @@ cache_evictions = Counter("aura_cache_evictions_total", "Answers that had to go 
 cache_coalesced = Counter(
     "aura_cache_coalesced_total", "Calls that were given the answer of one already in flight.", registry=registry
 )
+cache_semantic_hits = Counter(
+    "aura_cache_semantic_hits_total",
+    "The part of aura_cache_hits_total that was asked for in other words.",
+    registry=registry,
+)
 cache_saved_seconds = Counter(
     "aura_cache_saved_seconds_total", "Seconds that the providers took for answers given again.", registry=registry
 )

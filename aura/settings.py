@@ -267,6 +267,16 @@ class CacheSettings:
     balanced_ttl: float | None = setting(None, "duration", "`ttl` for answers of the tier BALANCED.", least=0)
     premium_ttl: float | None = setting(None, "duration", "`ttl` for answers of the tier PREMIUM.", least=0)
     max_ttl: float = setting(86400.0, "duration", "The longest time a call may ask for by `aura.cache.ttl`.", least=0)
+    semantic: str = setting(
+        "none",
+        "text",
+        "Gives an answer to the same question in other words: `local` compares wordings by a small model (the extra "
+        "`semantic`), `provider/model` by that model's embeddings, `none` not at all; see `docs/semantic-cache.md`.",
+    )
+    semantic_threshold: float = setting(
+        0.7, "number", "How alike two wordings must be, by the cosine of their embeddings.", least=0, most=1
+    )
+    semantic_timeout: float = setting(1.0, "duration", "The longest time an embeddings call may take.", least=0.01)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ FLOORS = [
     ["providers", "classifier", "router", "failover", "rescue", "limits", "calibration"],
     ["fronts", "upstream", "metrics", "log", "disconnect", "configuration", "recording", "preview", "gate"],
     ["tokens", "redis_link"],
-    ["cache", "fleet", "exchange", "moderation", "replay"],
+    ["cache", "fleet", "exchange", "moderation", "replay", "embedding"],
     ["ledger", "splice", "metered", "guarded", "quota"],
     ["relay"],
     ["flight"],

@@ -1,13 +1,15 @@
 """The cache: one store of answers for all workers of an instance, or of many instances.
 
-``key`` says which calls are the same, ``control`` what a call asks of the cache, ``entry`` what is stored; ``answers``
-puts them together over a store: ``local`` (a file that the workers share, else the process) or ``remote`` (Redis).
+``key`` says which calls are the same, ``semantic`` which ask the same in other words, ``control`` what a call asks of
+the cache, ``entry`` what is stored; ``answers`` puts them together over a store: ``local`` (a file that the workers
+share, else the process) or ``remote`` (Redis).
 """
 
 from __future__ import annotations
 
 from .answers import AnswerCache, Store, Stored
 from .local import LocalCache
+from .semantic import Semantic
 
 # The store in Redis is imported where a configuration asks for it: its client takes 0.2 s and 6 MB.
-__all__ = ["AnswerCache", "LocalCache", "Store", "Stored"]
+__all__ = ["AnswerCache", "LocalCache", "Semantic", "Store", "Stored"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import gevent
@@ -17,6 +17,7 @@ from ..settings import CacheSettings
 from .control import Control, control_of, not_stored
 from .entry import Codec, Head, Poisoned, head_of, well_formed
 from .key import key_of, tag
+from .semantic import Semantic, pointed, pointer, question_of
 
 # An answer of letters is a quarter of its size when it is compressed; what is not is seldom one.
 _UNPACKED = 4
@@ -52,12 +53,17 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An answer from the cache: canonical, its age in seconds, who gave it, and its JSON."""
+    """An answer from the cache: its canonical JSON, its age in seconds, and who gave it."""
 
-    body: Json
+    data: bytes
     age: float
     target: Target
-    data: bytes
+
+    @property
+    def body(self) -> Json:
+        """The answer; read anew each time."""
+        found: Json = orjson.loads(self.data)
+        return found
 
 
 class AnswerCache:
@@ -67,6 +73,7 @@ class AnswerCache:
         store: where bytes are kept.
         clock: seconds, of a clock that all share who share the store.
         ttls: for how many seconds the answers of a tenant are kept, for tenants that have a time of their own.
+        semantic: tells questions in other words; None: only the same call has the same answer.
     """
 
     def __init__(
@@ -75,7 +82,9 @@ class AnswerCache:
         settings: CacheSettings,
         clock: Callable[[], float] = time.time,
         ttls: Mapping[str, float] | None = None,
+        semantic: Semantic | None = None,
     ) -> None:
+        self._semantic = semantic
         self._store, self._settings, self._clock = store, settings, clock
         self._ttls = dict(ttls or {})
         self._on = settings.enabled and settings.type != "none"
@@ -102,7 +111,7 @@ class AnswerCache:
             raise not_stored()
         return key
 
-    def get(self, key: str, call: Call) -> Stored | None:
+    def get(self, key: str, call: Call, plan: Plan | None = None) -> Stored | None:
         """The stored answer, unless the call asks for a fresh one; notes the hit or miss.
 
         Raises:
@@ -110,6 +119,8 @@ class AnswerCache:
         """
         control = control_of(call)
         found = self._read(key, control)
+        if found is None and self._semantic is not None and plan is not None and control.reads:
+            found = self._read_alike(self._semantic, call, plan, control)
         call.cache = "miss" if found is None else "hit"
         if found is None and control.only_if_cached:
             raise not_stored()
@@ -148,7 +159,7 @@ class AnswerCache:
         if entry is None:
             return None
         try:
-            head, body, data = self._codec.unpack(entry, _UNPACKED * self._settings.max_entry)
+            head, _, data = self._codec.unpack(entry, _UNPACKED * self._settings.max_entry)
         except Poisoned:
             self._store.delete(key)
             return None
@@ -157,13 +168,34 @@ class AnswerCache:
             return None
         metrics.cache_saved_seconds.inc(max(0.0, head.seconds))
         metrics.cache_saved_usd.inc(max(0.0, head.usd))
-        return Stored(body, age, head.target, data)
+        return Stored(data, age, head.target)
 
-    def put(self, key: str, target: Target, body: Json, call: Call | None = None) -> None:
+    def _read_alike(self, semantic: Semantic, call: Call, plan: Plan, control: Control) -> Stored | None:
+        """The stored answer to the same question in other words."""
+        question = question_of(call, plan, control)
+        entry = self._store.get(question.key) if question else None
+        if question is None or entry is None:
+            return None
+        try:
+            key, text = pointed(self._codec.open(entry, _UNPACKED * self._settings.max_entry)[1])
+        except Poisoned:
+            self._store.delete(question.key)
+            return None
+        began = time.monotonic()
+        likeness = semantic.alike(question.text, text)
+        call.upstream_s += time.monotonic() - began
+        found = self._read(key, control) if likeness is not None else None
+        if found is not None:
+            call.similarity = likeness
+            metrics.cache_semantic_hits.inc()
+        return found
+
+    def put(self, key: str, target: Target, body: Json, call: Call | None = None, plan: Plan | None = None) -> None:
         """Store a complete answer, if it may be stored.
 
         Args:
             call: whose answer it is.
+            plan: the call's.
         """
         control = control_of(call) if call is not None else Control()
         ttl = self._ttl(control, call)
@@ -173,10 +205,16 @@ class AnswerCache:
         if len(data) > _UNPACKED * self._settings.max_entry:
             return
         seconds, usd = (time.monotonic() - call.started, call.cost_usd) if call is not None else (0.0, 0.0)
-        entry = self._codec.pack(Head(self._clock(), ttl, target, round(seconds, 3), round(usd, 9), len(data)), data)
-        if len(entry) <= self._settings.max_entry:
-            self._store.set(key, entry, ttl)
-            self._tell_usage()
+        head = Head(self._clock(), ttl, target, round(seconds, 3), round(usd, 9), len(data))
+        entry = self._codec.pack(head, data)
+        if len(entry) > self._settings.max_entry:
+            return
+        self._store.set(key, entry, ttl)
+        question = question_of(call, plan, control) if self._semantic and call and plan else None
+        if question is not None:
+            data = pointer(key, question)
+            self._store.set(question.key, self._codec.pack(replace(head, size=len(data)), data), ttl)
+        self._tell_usage()
 
     def _ttl(self, control: Control, call: Call | None) -> float:
         """For how long an answer is kept: the call's own time, its tenant's, its tier's, or that of all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from ..call import Call
@@ -18,9 +19,11 @@ _MODES: dict[str, tuple[str, ...]] = {
     "off": ("no-store",),
     "no-store": ("no-store",),
     "read-only": ("read-only",),
+    "exact": ("exact",),
     "only-if-cached": ("only-if-cached",),
 }
 _OPTIONS = ("mode", "namespace", "ttl")
+_SHORT = 64  # characters of a header that is worth remembering
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Control:
         used: it has a part in the call at all.
         reads: a stored answer may be given.
         writes: the answer may be stored.
+        alike: the answer to the same question in other words may be given.
         only_if_cached: nothing but a stored answer may be given.
         max_age: how old a stored answer may be, in seconds.
         ttl: for how many seconds the answer is stored; None: as configured.
@@ -40,6 +44,7 @@ class Control:
     used: bool = True
     reads: bool = True
     writes: bool = True
+    alike: bool = True
     only_if_cached: bool = False
     max_age: float | None = None
     ttl: float | None = None
@@ -62,15 +67,21 @@ def control_of(call: Call) -> Control:
     stored = body.get("store") is not False
     if header is None and option is None and stored:
         return _ORDINARY
-    asked = _ORDINARY
-    if option is not None:
-        asked = _of_option(option)
+    asked = _ORDINARY if option is None else _of_option(option)
     if header is not None:
-        directives = _directives(header)
-        asked = _with(asked, directives)
-        if "max-age" in directives:
-            asked = replace(asked, max_age=_seconds(directives["max-age"]))
+        of_header = _of_header if len(header) <= _SHORT else _of_header.__wrapped__
+        asked = of_header(header, asked)
     return asked if stored else replace(asked, writes=False)
+
+
+@lru_cache(maxsize=512)
+def _of_header(header: str, asked: Control) -> Control:
+    """What a call asks for whose body asks for the rest: the same few headers come again and again."""
+    directives = _directives(header)
+    asked = _with(asked, directives)
+    if "max-age" in directives:
+        asked = replace(asked, max_age=_seconds(directives["max-age"]))
+    return asked
 
 
 def _with(asked: Control, directives: dict[str, str] | tuple[str, ...]) -> Control:
@@ -79,6 +90,7 @@ def _with(asked: Control, directives: dict[str, str] | tuple[str, ...]) -> Contr
         used=asked.used and "no-store" not in directives,
         reads=asked.reads and "no-cache" not in directives,
         writes=asked.writes and "read-only" not in directives,
+        alike=asked.alike and "exact" not in directives,
         only_if_cached=asked.only_if_cached or "only-if-cached" in directives,
     )
 

@@ -84,19 +84,26 @@ class Codec:
         Raises:
             Poisoned: it is no entry.
         """
+        head, data = self.open(entry, most)
+        try:
+            body = orjson.loads(data)
+        except ValueError as error:
+            raise Poisoned("no answer") from error
+        if not well_formed(body):
+            raise Poisoned("not the shape of an answer")
+        return head, body, data
+
+    def open(self, entry: bytes, most: int) -> tuple[Head, bytes]:
+        """Take an entry apart, whatever was packed in it; arguments and errors as of :meth:`unpack`."""
         head, begin = head_of(entry)
         packed = memoryview(entry)[begin:]
         try:
             # A frame tells its size first; python-zstandard would believe any.
             if head.size > most or zstandard.get_frame_parameters(packed).content_size != head.size:
                 raise Poisoned("another size")
-            data = self._decompress(packed)
-            body = orjson.loads(data)
+            return head, self._decompress(packed)
         except (ValueError, zstandard.ZstdError) as error:
             raise Poisoned("no answer") from error
-        if not well_formed(body):
-            raise Poisoned("not the shape of an answer")
-        return head, body, data
 
 
 def well_formed(body: Any) -> bool:

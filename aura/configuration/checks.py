@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path as File
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,13 +23,14 @@ from ..settings import (
     declared,
 )
 from . import old, providers, spec
-from .problems import ConfigurationError, unknown
+from .problems import ConfigurationError, shown, unknown
 from .schema import client_key, keyed_line, load_record, schema_of
 from .tree import Path, Tree, field_key
 
 _SHORT_KEY = 8
 _RECORDS = {name: record for name, record in SECTIONS.items() if record is not ProviderSettings}
 _SCHEMAS = {name: schema_of(record) for name, record in _RECORDS.items()}
+_OF_SEMANTIC = ("numpy", "safetensors", "tokenizers", "wordllama")
 _REDIS = re.compile(r"(rediss?://([^\s/?#]*@)?[^\s/?#@:][^\s/?#@]*(/\d*)?|unix://[^\s?#]+)(\?[^\s#]*)?")
 _SERVER = frozenset(one.key for _, one in declared(ServerSettings))
 _SPRING_SERVER = frozenset({"port", "address"})
@@ -58,6 +60,7 @@ def settings(tree: Tree, problems: Problems) -> Settings:
     if sections["log"].record_prompts:
         notes.append(f"WARNING: prompts are recorded in {sections['log'].record_prompts} (aura.log.record-prompts).")
     entries = providers.read(tree)
+    _semantic(tree, sections["cache"], entries.on, problems)
     problems += entries.problems
     _moderation(tree, sections["guardrails"], entries.on, problems)
     if problems:
@@ -193,6 +196,22 @@ def _understood(url: str) -> bool:
     except Exception:  # the client's errors have no common kind, and none is told
         return False
     return True
+
+
+def _semantic(tree: Tree, cache: CacheSettings, on: dict[str, ProviderSettings], problems: Problems) -> None:
+    """Whether what is to tell questions in other words is there."""
+    provider, _, model = cache.semantic.partition("/")
+    problem = ""
+    if cache.semantic == "local":
+        missing = [name for name in _OF_SEMANTIC if find_spec(name) is None]
+        if missing:
+            problem = f"needs the extra: pip install 'aura-gateway[semantic]' (not found: {', '.join(missing)})"
+    elif cache.semantic != "none" and not model:
+        problem = "must be none, local or provider/model"
+    elif cache.semantic != "none" and provider not in on:
+        problem = f"names a provider that is not on: {shown(provider)!r}"
+    if problem:
+        problems.append((tree.place(("aura", "cache", "semantic")), problem))
 
 
 def _thresholds(tree: Tree, classifier: Any, problems: Problems) -> None:
