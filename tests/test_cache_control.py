@@ -303,3 +303,31 @@ def test_calls_share_an_answer_on_its_way_only_if_they_want_it_in_one_form():
     names = {world.cache.flight(world.key(one) or "", one) for one in calls}
 
     assert len(names) == 6  # the body's own `stream` is not looked at
+
+
+def test_an_answer_that_another_worker_replaced_or_deleted_is_not_given_any_more():
+    """What a worker has unpacked it gives again only while the store holds the same."""
+    world = World()
+    other = AnswerCache(world.store, CacheSettings(), lambda: world.now)
+    world.put(call())
+    key = world.key(call()) or ""
+    told = [world.cache.get(key, call()), world.cache.get(key, call())]
+    other.put(key, TARGET, {**ANSWER, "id": "y"}, call())
+    told.append(world.cache.get(key, call()))
+    other.purge()
+
+    assert [stored.body["id"] for stored in told if stored] == ["x", "x", "y"]
+    assert world.cache.get(key, call()) is None
+
+
+def test_large_and_many_answers_are_served_like_small_and_few_ones():
+    world = World()
+    calls = [call(seed=number) for number in range(99)]
+    for number, one in enumerate(calls):
+        content = "long " * 10_000 if number == 7 else str(number)
+        choice = {**ANSWER["choices"][0], "message": {"role": "assistant", "content": content}}
+        world.put(one, {**ANSWER, "id": str(number), "choices": [choice]})
+
+    for _ in range(2):
+        found = [world.cache.get(world.key(one) or "", one) for one in calls]
+        assert [stored.body["id"] for stored in found if stored] == [str(number) for number in range(99)]

@@ -24,10 +24,12 @@ def chat_completions(deployment: str = "") -> Response:
     here, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
     gateway: Gateway = here.gateway
     call = door.new_call(here, asked, "chat")
-    body = read_json(asked, gateway.settings.server.max_body)
+    limit = gateway.settings.server.max_body
     if deployment:
-        body["model"] = deployment
-    schemas.check_chat(body)
+        body = {**read_json(asked, limit), "model": deployment}
+        schemas.check_chat(body)
+    else:
+        body = read_json(asked, limit, schemas.check_chat)
     call.body = body
     call.stream = bool(body.get("stream"))
     call.wants_usage = call.stream and bool((body.get("stream_options") or {}).get("include_usage"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from .semantic import Semantic, pointed, pointer, question_of
 # An answer of letters is a quarter of its size when it is compressed; what is not is seldom one.
 _UNPACKED = 4
 _LOOK_AGAIN = 0.02  # seconds between two looks for what another process was asked for
+# Answers that are kept as they were last unpacked, and the bytes that one of them may have.
+_KEPT, _KEPT_SIZE = 256, 32 * 1024
 
 Chosen = Callable[[str, bytes], bool]
 
@@ -85,6 +88,7 @@ class AnswerCache:
         semantic: Semantic | None = None,
     ) -> None:
         self._semantic = semantic
+        self._kept: OrderedDict[str, tuple[bytes, Head, bytes]] = OrderedDict()
         self._store, self._settings, self._clock = store, settings, clock
         self._ttls = dict(ttls or {})
         self._on = settings.enabled and settings.type != "none"
@@ -159,7 +163,7 @@ class AnswerCache:
         if entry is None:
             return None
         try:
-            head, _, data = self._codec.unpack(entry, _UNPACKED * self._settings.max_entry)
+            head, data = self._unpacked(key, entry)
         except Poisoned:
             self._store.delete(key)
             return None
@@ -169,6 +173,19 @@ class AnswerCache:
         metrics.cache_saved_seconds.inc(max(0.0, head.seconds))
         metrics.cache_saved_usd.inc(max(0.0, head.usd))
         return Stored(data, age, head.target)
+
+    def _unpacked(self, key: str, entry: bytes) -> tuple[Head, bytes]:
+        """Take an entry apart; one that is still what it was has been."""
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] == entry:
+            self._kept.move_to_end(key)
+            return kept[1], kept[2]
+        head, _, data = self._codec.unpack(entry, _UNPACKED * self._settings.max_entry)
+        if len(data) <= _KEPT_SIZE:
+            self._kept[key] = entry, head, data
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return head, data
 
     def _read_alike(self, semantic: Semantic, call: Call, plan: Plan, control: Control) -> Stored | None:
         """The stored answer to the same question in other words."""

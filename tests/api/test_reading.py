@@ -225,3 +225,26 @@ def test_a_flask_request_is_read():
     client = app.test_client()
 
     assert client.post("/", json={"a": "é"}).get_json() == {"a": "é"}
+
+
+def test_a_body_that_is_wrong_is_refused_however_often_it_comes():
+    checked = []
+
+    def check(body: dict) -> None:
+        checked.append(body)
+        raise BadRequest("no", param="model")
+
+    for _ in range(3):
+        with pytest.raises(BadRequest, match="no"):
+            read_json(sized(b'{"again": "wrong"}'), LIMIT, check)
+
+    assert checked == [{"again": "wrong"}] * 3
+
+
+def test_a_body_that_was_right_for_one_door_is_checked_by_another():
+    def refuse(_body: dict) -> None:
+        raise BadRequest("not here")
+
+    read_json(sized(b'{"again": "right"}'), LIMIT, lambda _body: None)
+    with pytest.raises(BadRequest, match="not here"):
+        read_json(sized(b'{"again": "right"}'), LIMIT, refuse)
