@@ -75,6 +75,7 @@ class Price:
     output: float
     cached_read: float | None = None
     cached_write: float | None = None
+    cached_write_1h: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,8 @@ class Target:
 class Usage:
     """Tokens of one answer, the parts priced apart.
 
-    ``input`` counts all prompt tokens, ``cached_read`` and ``cached_write`` among them; ``output`` counts all
-    completion tokens, ``reasoning`` among them.
+    ``input`` counts all prompt tokens, ``cached_read`` and ``cached_write`` among them; ``cached_write_1h`` is the part
+    of ``cached_write`` that is kept for an hour. ``output`` counts all completion tokens, ``reasoning`` among them.
     """
 
     input: int = 0
@@ -127,6 +128,7 @@ class Usage:
     cached_read: int = 0
     cached_write: int = 0
     reasoning: int = 0
+    cached_write_1h: int = 0
 
 
 @dataclass(slots=True)

@@ -40,6 +40,8 @@ ORDINARY = frozenset(
     {"vision", "tools", "json_object", "json_schema", "audio", "documents", "sampling", "system_anywhere"}
     | {"developer_role", "streaming"}
 )
+# What Anthropic keeps for an hour costs twice what it costs fresh; the price list has no field for it.
+_LASTING_VENDOR, _LASTING, _WITH_WRITES = "anthropic", 2, 4
 FREE = Price(0.0, 0.0, 0.0, 0.0)
 OPEN = "open"
 # Whose models a provider of a type serves, unless its address says otherwise.
@@ -72,9 +74,14 @@ def cost_usd(usage: Usage, price: Price | None) -> float:
         return 0.0
     read = price.input if price.cached_read is None else price.cached_read
     written = price.input if price.cached_write is None else price.cached_write
+    lasting = written if price.cached_write_1h is None else price.cached_write_1h
     fresh = max(0, usage.input - usage.cached_read - usage.cached_write)
     return (
-        fresh * price.input + usage.cached_read * read + usage.cached_write * written + usage.output * price.output
+        fresh * price.input
+        + usage.cached_read * read
+        + (usage.cached_write - usage.cached_write_1h) * written
+        + usage.cached_write_1h * lasting
+        + usage.output * price.output
     ) / 1_000_000
 
 
@@ -131,6 +138,9 @@ class Catalogue:
                 self._facts[name] = facts
         opened = [name for name, facts in self._facts.items() if facts.vendor == OPEN]
         self._families = sorted(opened, key=len, reverse=True)
+        for row in prices["vendors"][_LASTING_VENDOR]["models"]:
+            if len(row.get("price", ())) == _WITH_WRITES:
+                row["price"].append(row["price"][0] * _LASTING)
         self._prices = {name: _Vendor(entry["api"], entry["models"]) for name, entry in prices["vendors"].items()}
         self.source: dict[str, str] = prices["source"]
 

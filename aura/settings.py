@@ -140,7 +140,7 @@ class ModelSettings:
         choices=CAPABILITIES,
     )
     price: Price | None = setting(
-        None, "price", "US dollars per million tokens: `{input, output, cached-read, cached-write}`."
+        None, "price", "US dollars per million tokens: `{input, output, cached-read, cached-write, cached-write-1h}`."
     )
 
 

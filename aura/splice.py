@@ -107,4 +107,5 @@ def added(one: Usage, other: Usage) -> Usage:
         one.cached_read + other.cached_read,
         one.cached_write + other.cached_write,
         one.reasoning + other.reasoning,
+        one.cached_write_1h + other.cached_write_1h,
     )

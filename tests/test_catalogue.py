@@ -163,7 +163,7 @@ def test_the_prices_say_where_they_come_from_and_are_small():
 
 def test_a_models_price_is_its_vendors():
     assert KNOWN.model("gpt-4o", None, "openai").price == Price(2.5, 10, 1.25)
-    assert KNOWN.model("claude-3-haiku-20240307", None, "anthropic").price == Price(0.25, 1.25, 0.03, 0.3)
+    assert KNOWN.model("claude-3-haiku-20240307", None, "anthropic").price == Price(0.25, 1.25, 0.03, 0.3, 0.5)
 
 
 def test_an_older_snapshot_has_its_own_price():
@@ -242,6 +242,13 @@ def test_cached_tokens_are_priced_apart():
     assert cost_usd(usage, Price(3, 15, 0.3, 3.75)) == pytest.approx(0.3 * 3 + 0.6 * 0.3 + 0.1 * 3.75 + 0.1 * 15)
     assert cost_usd(usage, Price(3, 15)) == pytest.approx(1.0 * 3 + 0.1 * 15)
     assert cost_usd(usage, None) == 0
+
+
+def test_what_is_written_for_an_hour_has_a_price_of_its_own():
+    usage = Usage(input=1_000_000, cached_write=500_000, cached_write_1h=200_000)
+
+    assert cost_usd(usage, Price(3, 15, 0.3, 3.75, 6)) == pytest.approx(0.5 * 3 + 0.3 * 3.75 + 0.2 * 6)
+    assert cost_usd(usage, Price(3, 15, 0.3, 3.75)) == pytest.approx(0.5 * 3 + 0.5 * 3.75)
 
 
 def test_reasoning_is_part_of_the_output():

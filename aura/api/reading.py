@@ -42,7 +42,7 @@ def read_json(request: HasEnviron, limit: int, check: Check | None = None) -> Js
 
     Args:
         limit: bytes that a body may have.
-        check: raises what is wrong with a body. What it lets pass may be another request's too: it is not to be changed.
+        check: raises what is wrong with a body. What it lets pass may be another request's too: nobody changes it.
 
     Raises:
         UnsupportedMediaType: it is not sent as plain JSON.

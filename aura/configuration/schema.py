@@ -202,7 +202,7 @@ def _model(value: Any) -> ModelSettings:
 
 def _price(value: Any, _: Setting) -> Price:
     if not isinstance(value, dict):
-        raise ValueError("must be a mapping {input, output, cached-read, cached-write}")
+        raise ValueError("must be a mapping {input, output, cached-read, cached-write, cached-write-1h}")
     return Price(**load_record(_PRICE_SCHEMA, value))
 
 
@@ -322,6 +322,6 @@ _KEY_SETTINGS = tuple(one.key for _, one in declared(ClientKey) if one.key not i
 _PRICE_SCHEMA = Schema.from_dict(
     {
         name: Value(Setting(name.replace("_", "-"), "number", None, "", least=0), name in ("input", "output"))
-        for name in ("input", "output", "cached_read", "cached_write")
+        for name in ("input", "output", "cached_read", "cached_write", "cached_write_1h")
     }
 )(unknown=RAISE)

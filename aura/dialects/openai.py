@@ -228,13 +228,16 @@ def usage_in(usage: Any) -> Usage:
     completion = usage.get("completion_tokens_details")
     prompt = prompt if isinstance(prompt, dict) else {}
     completion = completion if isinstance(completion, dict) else {}
-    total = _count(usage.get("prompt_tokens"))
+    total, written = _count(usage.get("prompt_tokens")), _count(prompt.get("cache_creation_tokens"))
+    lasting = prompt.get("cache_creation_token_details")
+    hour = _count(lasting.get("ephemeral_1h_input_tokens")) if isinstance(lasting, dict) else 0
     return Usage(
         input=total,
         output=_count(usage.get("completion_tokens")),
         cached_read=min(total, _count(prompt.get("cached_tokens"))),  # some servers count more than there was
-        cached_write=_count(prompt.get("cache_creation_tokens")),
+        cached_write=written,
         reasoning=_count(completion.get("reasoning_tokens")),
+        cached_write_1h=min(written, hour),
     )
 
 

@@ -135,7 +135,8 @@ def test_a76_prompt_tokens_count_the_caches_in():
     assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (123, 50, 173)
     assert usage["prompt_tokens_details"]["cached_tokens"] == 20
     assert usage["completion_tokens_details"] == {"reasoning_tokens": 30}
-    assert usage_in(usage) == Usage(input=123, output=50, cached_read=20, cached_write=100, reasoning=30)
+    expected = Usage(input=123, output=50, cached_read=20, cached_write=100, reasoning=30, cached_write_1h=40)
+    assert usage_in(usage) == expected
 
 
 def test_a76_what_is_cached_for_an_hour_is_told_apart():

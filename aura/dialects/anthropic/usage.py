@@ -26,6 +26,8 @@ def usage_in(told: Json) -> Usage:
     """The counts of a usage object; what is missing or odd counts as nothing."""
     read, write = count(told.get("cache_read_input_tokens")), count(told.get("cache_creation_input_tokens"))
     output, details = count(told.get("output_tokens")), told.get("output_tokens_details")
+    written = told.get("cache_creation")
+    hour = count(written.get("ephemeral_1h_input_tokens")) if isinstance(written, dict) else 0
     thought = count(details.get("thinking_tokens")) if isinstance(details, dict) else 0
     return Usage(
         input=count(told.get("input_tokens")) + read + write,
@@ -33,6 +35,7 @@ def usage_in(told: Json) -> Usage:
         cached_read=read,
         cached_write=write,
         reasoning=min(output, thought),
+        cached_write_1h=min(write, hour),
     )
 
 
@@ -40,10 +43,9 @@ def usage_json(told: Json) -> Json:
     """The counts as OpenAI words them; what of a written cache lives for an hour costs more, so it is told apart."""
     usage = usage_in(told)
     prompt: Json = {"cached_tokens": usage.cached_read, "cache_creation_tokens": usage.cached_write}
-    written = told.get("cache_creation")
-    if isinstance(written, dict):
+    if isinstance(told.get("cache_creation"), dict):
         # The later counts of a stream come without this split: what it leaves open lives for the usual five minutes.
-        hour = min(usage.cached_write, count(written.get("ephemeral_1h_input_tokens")))
+        hour = usage.cached_write_1h
         prompt["cache_creation_token_details"] = {
             "ephemeral_5m_input_tokens": usage.cached_write - hour,
             "ephemeral_1h_input_tokens": hour,
