@@ -1,6 +1,7 @@
 """What the cache is worth: hit rates on traces of requests, and the CPU of what a hit and a miss take.
 
 ``python -m bench.cache`` prints both tables in a minute or two; ``--entries`` and ``--requests`` size the traces.
+``--outages`` prints what calls lose while Redis is away (:mod:`bench.outages`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from gevent import monkey
 
 from aura.cache import AnswerCache, LocalCache
 from aura.cache.key import key_of
@@ -181,12 +183,19 @@ def slowest(work: Callable[[], Any], times: int) -> float:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keys", type=int, default=100_000)
     parser.add_argument("--entries", type=int, default=10_000)
     parser.add_argument("--requests", type=int, default=300_000)
+    parser.add_argument("--outages", action="store_true")
     options = parser.parse_args()
+    if options.outages:
+        monkey.patch_all()
+        from . import outages  # what it imports waits on sockets
+
+        outages.table()
+        return
     costs(options.entries)
     rates(options.keys, options.entries, options.requests)
 

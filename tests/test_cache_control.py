@@ -331,3 +331,22 @@ def test_large_and_many_answers_are_served_like_small_and_few_ones():
     for _ in range(2):
         found = [world.cache.get(world.key(one) or "", one) for one in calls]
         assert [stored.body["id"] for stored in found if stored] == [str(number) for number in range(99)]
+
+
+def test_two_tenants_with_ten_thousand_prompts_are_never_given_each_others_answers():
+    """The same prompts in turn; each tenant's answers name it."""
+    world, given = World(), []
+    world.cache = AnswerCache(LocalCache(Memory(30_000, 10**9)), CacheSettings(), lambda: world.now)
+    for number in range(10_000):
+        for tenant in "ab":
+            one = call(caller=tenant, seed=number)
+
+            assert world.get(one) is None
+            world.put(one, {**ANSWER, "id": f"{tenant}{number}"})
+    for number in range(10_000):
+        for tenant in "ab":
+            one = call(caller=tenant, seed=number)
+            stored = world.cache.get(world.key(one) or "", one)
+            given.append((stored.body["id"] if stored else "", f"{tenant}{number}"))
+
+    assert [got for got, _ in given] == [wanted for _, wanted in given]

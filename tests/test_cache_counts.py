@@ -18,7 +18,7 @@ from .test_cache_flights import open_stream
 
 pytestmark = pytest.mark.xdist_group("cache")
 
-NAMES = ("hits", "misses", "coalesced", "saved_usd")
+NAMES = ("hits", "misses", "coalesced", "evictions", "saved_usd", "saved_seconds")
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +86,36 @@ def test_a_stream_whose_client_left_tells_its_attempt_and_its_first_content(serv
 
     assert (line["attempts"], line["outcome"], line["status"]) == (1, "client_left", 499)
     assert line["ttft_s"] > 0
+
+
+def test_what_is_saved_and_what_had_to_go_is_counted_over_all_workers(upstream):
+    """A model that costs 7 and 24 dollars a million tokens, a cache of five answers, three workers."""
+    priced = "models: {eco: [{name: ok, price: {input: 7, output: 24}}]}"
+    entry = provider("first", upstream.url, "ok").replace("models: {eco: [ok]}", priced)
+    with gateway(f"aura:\n  cache: {{max-entries: 5}}\n  providers:\n{entry}", workers=3) as server:
+        first = [chat(server.port, "first/ok", f"goes-{number}", stream=False) for number in range(20)]
+        evicted = counted(server)
+        again = [chat(server.port, "first/ok", "goes-19", stream=number % 2 == 0) for number in range(6)]
+        together = [gevent.spawn(chat, server.port, "first/ok", "new", stream=True) for _ in range(4)]
+        gevent.joinall(together)
+        after = counted(server)
+        entries, size = (gauge(server, name) for name in ("entries", "bytes"))
+    one = float(first[-1].headers["x-aura-cost-usd"])
+    hits = sum(outcome.headers["x-aura-cache"] == "hit" for outcome in [*again, *(call.value for call in together)])
+
+    assert (evicted["hits"], evicted["misses"], evicted["evictions"]) == (0, 20, 15)
+    assert {outcome.headers["x-aura-cache"] for outcome in again} == {"hit"}
+    assert after["hits"] == hits
+    assert after["misses"] == 20 + 4 + 6 - hits
+    assert one > 0
+    assert after["saved_usd"] == pytest.approx(hits * one)
+    assert 0 < after["saved_seconds"] < 5
+    assert entries == 5
+    assert 5 * 100 < size < 5 * 5000
+
+
+def gauge(server: Server, name: str) -> float:
+    shown = requests.get(f"{server.url}/actuator/prometheus", timeout=10).text
+    found = re.search(rf"^aura_cache_{name} (\S+)$", shown, re.MULTILINE)
+    assert found
+    return float(found[1])
