@@ -247,11 +247,26 @@ class Plan:
     max_tokens: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Hedge:
+    """``aura.router.hedge``: a second call goes out when the first is late.
+
+    Args:
+        percentile: of the target's own recent times, 0..1; it is late beyond.
+        seconds: it is late after so long, whatever its times are; None: the percentile decides.
+        at_most: of all calls, 0..1, may have a second one.
+    """
+
+    percentile: float = 0.95
+    seconds: float | None = None
+    at_most: float = 0.05
+
+
 @dataclass(slots=True)
 class Attempt:
     """What became of one request to one target; kept for the log, the bill and the headers.
 
-    ``cost_usd`` is None where the price is not known.
+    ``cost_usd`` is None where the price is not known; ``hedge``: it was made beside another that was late.
     """
 
     target: Target
@@ -261,6 +276,7 @@ class Attempt:
     first_content_s: float | None = None
     duration_s: float = 0.0
     cost_usd: float | None = 0.0
+    hedge: bool = False
 
 
 class Lease(Protocol):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from .call import Plan, Planned, Target
 from .circuit import MAX_THROTTLE, Chance, Circuit, Clock, Permit, State
-from .errors import AuraError, Failure, Overloaded, Reason, Same, UpstreamError
+from .errors import AuraError, BadRequest, Failure, Overloaded, Reason, Same, UpstreamError
+from .errors import Circuit as Effect
 
 PATIENCE = 3.0  # the longest Retry-After that a call waits out
 
@@ -58,6 +59,7 @@ class Step:
         fresh: on a new connection, because the pooled one was stale.
         last: nothing else could be asked if this fails, so a stream may wait for its first content to the end.
         retry: a second attempt at the same target, which holds a place in the budget.
+        hedge: made beside another that is late.
     """
 
     planned: Planned
@@ -66,6 +68,7 @@ class Step:
     fresh: bool = False
     last: bool = False
     retry: bool = False
+    hedge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +100,19 @@ class Attempts:
         chance: Chance,
     ) -> None:
         self.made = 0
+        self.over = False
+        self.refusal: BadRequest | None = None
         self.failures: list[tuple[Target, Failure]] = []
         self._plan, self._circuit, self._budget, self._rules = plan, circuit, budget, rules
         self._deadline, self._clock, self._chance = deadline, clock, chance
         self._left = list(plan.targets)
         self._asked: dict[Target, int] = {}
         self._again: Step | None = None
-        self._over = False
         self._rescued: Planned | None = None
 
     def next(self) -> Step | None:
         """The next attempt, or None if the call must end with :meth:`error`."""
-        if self._over or self._clock() >= self._deadline:
+        if self.over or self._clock() >= self._deadline:
             return None
         step, self._again = self._again, None
         if step is not None:
@@ -125,6 +129,44 @@ class Attempts:
             if permit is not None:
                 return Step(planned, permit)
         return None
+
+    def beside(self, late: Step) -> Planned | None:
+        """Who could be asked beside a target that is late: the next one that is as good as it, and is well."""
+        if self.made >= self._rules.attempts:
+            return None
+        for planned in self._left:
+            alike = self._plan.pinned or planned.tier is late.planned.tier
+            if alike and self._circuit(planned.target).state() is State.CLOSED:
+                return planned
+        return None
+
+    def hedge(self, late: Step) -> Step | None:
+        """A second attempt beside one that is late."""
+        planned = self.beside(late)
+        permit = self._circuit(planned.target).admit() if planned is not None else None
+        if planned is None or permit is None:
+            return None
+        self._left.remove(planned)
+        step = Step(planned, permit, hedge=True)
+        self._count(step)
+        return step
+
+    def won(self) -> None:
+        """An attempt has answered: what another's failure beside it would have led to is not done."""
+        again, self._again = self._again, None
+        if again is not None and again.fresh:
+            self._circuit(again.planned.target).settle(again.permit, Effect.NEUTRAL)
+
+    def unmade(self, step: Step) -> None:
+        """A step was not made after all."""
+        self._circuit(step.planned.target).settle(step.permit, Effect.NEUTRAL)
+        if step.retry:
+            self._budget.give_back()
+
+    def refused(self, refusal: BadRequest) -> None:
+        """A target's grammar cannot carry the call: it was not asked, so that was no attempt."""
+        self.refusal = refusal
+        self.made -= 1
 
     def rescue(self, step: Step, failure: Failure) -> None:
         """The stream of an attempt broke after content: from now on its answer is to be continued.
@@ -155,7 +197,7 @@ class Attempts:
 
     def _wait_out_throttle(self) -> Step | None:
         """With nothing asked yet and all refused, a short wait for a throttled target beats an error."""
-        if self.made or self._left:
+        if self._asked or self._left:
             return None
         waits = [(self._circuit(p.target).throttle_wait(), n) for n, p in enumerate(self._plan.targets)]
         known = [(wait, n) for wait, n in waits if wait is not None and wait <= PATIENCE]
@@ -193,7 +235,7 @@ class Attempts:
             or (failure.reason is Reason.CONTENT_POLICY and self._rules.policy_moves_on)
         )
         if not moves_on:
-            self._over = True
+            self.over = True
             return
         if failure.reason is Reason.CONTEXT_LENGTH:
             self._keep_larger(step.planned)
@@ -225,6 +267,8 @@ class Attempts:
 
     def error(self) -> AuraError:
         """What the client is told when nothing is left."""
+        if self.refusal is not None and not self.failures:
+            return self.refusal
         if self.failures:
             target, failure = self.failures[-1]
             return failure.to_client(target.provider)

@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
@@ -23,11 +23,13 @@ from .fleet import Fleet
 from .flight import Flights, Unlisted
 from .fronts import FRONTS
 from .guarded import Guard
+from .hedge import Hedging
 from .ledger import Ledger, failed_cost_usd, unpriced
 from .providers import Native, Provider
 from .quota import Quota
+from .race import Beaten, Found, Race
 from .recording import Recorder
-from .relay import Found, Relay, Rescuer, frames_of
+from .relay import Relay, Rescuer, frames_of
 from .rescue import Seam
 from .router import Router
 from .settings import Settings
@@ -70,6 +72,7 @@ class Gateway:
         """Refuses or masks what may not be sent, where the operator wants that."""
         self.recorder: Recorder | None = None
         """Notes every chat, where the operator wants that."""
+        self._hedging = Hedging(settings.router.hedge) if settings.router.hedge else None
         self.flights, self._unlisted = Flights(ledger, self.headers), Unlisted(ledger)
         self.timeouts = {name: provider.timeout for name, provider in settings.providers.items()}
         router_settings = settings.router
@@ -131,6 +134,8 @@ class Gateway:
         self.fleet.budget.call()
         if call.door in self.others:
             return self.others[call.door](call, plan, key, deadline, ledger)
+        if self._hedging is not None:
+            self._hedging.call()
         attempts = Attempts(
             plan,
             self.fleet.circuit,
@@ -150,8 +155,12 @@ class Gateway:
                 self._rescuer(call, attempts, body, deadline),
                 deadline,
             )
-            return relay.open(lambda: self.loop(call, attempts, lambda step: self.open(call, step, body, deadline)))
-        whole, step, started = self.loop(call, attempts, lambda step: self._ask(call, step, body, deadline))
+            return relay.open(
+                lambda: self.loop(call, attempts, lambda step: self.open(call, step, body, deadline), self._hedging)
+            )
+        whole, step, started = self.loop(
+            call, attempts, lambda step: self._ask(call, step, body, deadline), self._hedging
+        )
         self.ledger.answered(call, step, started, whole.usage)
         self.answered(call, plan, step, key, whole.body)
         call.dropped = whole.translation.dropped
@@ -161,8 +170,17 @@ class Gateway:
             data = orjson.dumps(FRONTS[call.grammar].response_out(whole.body, call))
         return Answer(200, self.headers(call, cost=True), data)
 
-    def loop(self, call: Call, attempts: Attempts, attempt: Callable[[Step], Result]) -> tuple[Result, Step, float]:
+    def loop(
+        self,
+        call: Call,
+        attempts: Attempts,
+        attempt: Callable[[Step], Result],
+        hedging: Hedging | None = None,
+    ) -> Found[Result]:
         """Attempt until one succeeds: the only loop of retries and failover, for streams too.
+
+        Args:
+            hedging: decides whether a late attempt gets another beside it.
 
         Returns:
             What the attempt returned, its step, and when it began.
@@ -170,30 +188,54 @@ class Gateway:
         Raises:
             AuraError: nothing is left to be asked.
         """
-        refusal: BadRequest | None = None
+
+        def make(step: Step) -> Found[Result] | None:
+            return self._made(call, attempts, attempt, step)
+
+        if hedging is not None:
+            make = Race(hedging, attempts, call.stream, make, lambda found: self._let_go(call, found)).run
         while (step := attempts.next()) is not None:
             if step.wait:
                 self._pause(step)
-            started = time.monotonic()
-            self.ledger.begun(call, step)
+            began = time.monotonic()
             try:
-                result = attempt(step)
-            except Failure as failure:
-                self.ledger.failed(call, step, started, failure)
-                attempts.failed(step, failure)
-            except BadRequest as cannot:
-                self.ledger.left(call, step, started)
-                refusal = cannot
-            except BaseException:
-                self.ledger.left(call, step, started)
-                raise
-            else:
-                return result, step, started
+                found = make(step)
             finally:
-                call.upstream_s += time.monotonic() - started
-        if refusal is not None and not attempts.failures:
-            raise refusal
+                call.upstream_s += time.monotonic() - began
+            if found is not None:
+                call.target = found[1].planned.target
+                return found
         raise attempts.error()
+
+    def _made(
+        self, call: Call, attempts: Attempts, attempt: Callable[[Step], Result], step: Step
+    ) -> Found[Result] | None:
+        """Make one attempt, and note a failure of it; None if it failed."""
+        started = time.monotonic()
+        self.ledger.begun(call, step)
+        try:
+            return attempt(step), step, started
+        except Failure as failure:
+            self.ledger.failed(call, step, started, failure)
+            attempts.failed(step, failure)
+        except BadRequest as cannot:
+            self.ledger.unmade(step)
+            attempts.refused(cannot)
+        except Beaten as beaten:
+            self.ledger.beaten(call, step, started, beaten.usage or Usage(estimate_tokens(call.body)))
+            raise
+        except BaseException:
+            self.ledger.left(call, step, started)
+            raise
+        return None
+
+    def _let_go(self, call: Call, found: Found[Any]) -> None:
+        """An answer came when another had just come: its provider bills it all the same."""
+        result, step, started = found
+        usage = result.usage if isinstance(result, Whole) else result.told_usage()
+        if isinstance(result, Opened):
+            result.incoming.close()
+        self.ledger.beaten(call, step, started, usage or Usage(estimate_tokens(call.body)))
 
     def _pause(self, step: Step) -> None:
         """Wait before an attempt; a client that leaves meanwhile keeps no place in the budget."""
@@ -258,7 +300,7 @@ class Gateway:
             opened.hold_until_content(until)
         except BaseException as error:
             incoming.close()
-            if isinstance(error, Failure):
+            if isinstance(error, (Failure, Beaten)):
                 error.usage = opened.told_usage()
             raise
         metered.put_in_place(opened, call)
@@ -272,7 +314,7 @@ class Gateway:
         if not self.settings.router.stream_rescue or not rescue.possible(body):
             return None
 
-        def go_on(broken: Step, failure: Failure, partial: Json, usage: Usage) -> Found:
+        def go_on(broken: Step, failure: Failure, partial: Json, usage: Usage) -> Found[Opened]:
             attempts.rescue(broken, failure)
             sent = partial["choices"][0]["message"].get("content") or ""
             told = sent if call.mask is None else call.mask.again(sent)

@@ -20,6 +20,7 @@ from .log import Event
 log = logging.getLogger("aura.gateway")
 
 CLIENT_LEFT = 499
+BEATEN = "beaten"
 
 
 class Ledger:
@@ -41,7 +42,6 @@ class Ledger:
         call.target = target
         call.asked += 1
         self._fleet.begun(target)
-        metrics.provider_requests[target.provider, self._fleet.label(target)].inc()
 
     def failed(self, call: Call, step: Step, started: float, failure: Failure, usage: Usage | None = None) -> None:
         """An attempt ended in a failure.
@@ -74,6 +74,19 @@ class Ledger:
         """An attempt was given up because of the client: no one's failure."""
         self._end(call, step, started, Effect.NEUTRAL, None, usage)
 
+    def beaten(self, call: Call, step: Step, started: float, usage: Usage) -> None:
+        """An attempt was given up because another answered first; its provider bills it all the same."""
+        self._end(call, step, started, Effect.NEUTRAL, None, usage)
+        call.attempts[-1].outcome = BEATEN
+
+    def unmade(self, step: Step) -> None:
+        """An attempt was not made: the target's grammar cannot carry the call."""
+        target = step.planned.target
+        self._fleet.ended(target)
+        if step.retry:
+            self._fleet.budget.give_back()
+        self._fleet.circuit(target).settle(step.permit, Effect.NEUTRAL)
+
     def _end(
         self,
         call: Call,
@@ -88,10 +101,12 @@ class Ledger:
         if step.retry:
             self._fleet.budget.give_back()
         self._fleet.circuit(target).settle(step.permit, effect, failure.retry_after if failure else None)
+        metrics.provider_requests[target.provider, self._fleet.label(target)].inc()
         metrics.provider_duration[(target.provider,)].observe(duration)
         outcome = failure.reason.value if failure else "ok" if effect is None else "left"
         spent = 0.0 if usage is None else self._bill(call, step, usage, failure is not None)
-        call.attempts.append(Attempt(target, outcome, failure, usage, call.first_content_s, duration, spent))
+        attempt = Attempt(target, outcome, failure, usage, call.first_content_s, duration, spent, step.hedge)
+        call.attempts.append(attempt)
 
     def _bill(self, call: Call, step: Step, usage: Usage, failed: bool) -> float | None:
         """Count an attempt's tokens and dollars; returns the dollars, None where its price is not known."""
@@ -121,6 +136,7 @@ class Ledger:
         billed = [attempt for attempt in call.attempts if attempt.usage is not None]
         if any(attempt.cost_usd is None for attempt in billed):
             return
+        billed = [attempt for attempt in billed if attempt.outcome != BEATEN]
         if len(billed) > 1:  # a rescued answer is the sum of its pieces, its prompt the first's
             first = billed[0].usage or usage
             usage = replace(first, output=sum(attempt.usage.output for attempt in billed if attempt.usage))
@@ -175,6 +191,14 @@ def failed_cost_usd(call: Call) -> float:
     return total
 
 
+def _hedge(call: Call) -> str | None:
+    """What the second attempt beside a late one came to: won, lost, or how it failed; None where there was none."""
+    for attempt in call.attempts:
+        if attempt.hedge:
+            return {"ok": "won", BEATEN: "lost"}.get(attempt.outcome, attempt.outcome)
+    return None
+
+
 def unpriced(call: Call) -> bool:
     """Whether an attempt was billed whose price is not known, so that its cost counts as nothing."""
     for attempt in call.attempts:  # noqa: SIM110  (asked of every call; any() takes three times as long)
@@ -204,6 +228,7 @@ def facts(call: Call, duration: float) -> dict[str, Any]:
         "cost_usd": round(call.cost_usd, 8),
         "cost_failed_usd": round(failed_cost_usd(call), 8) or None,
         "unpriced": unpriced(call) or None,
+        "hedge": _hedge(call),
         "cache": call.cache,
         "masked": None if call.mask is None else call.mask.counts.total(),
         "limited": call.limited or None,

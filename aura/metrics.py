@@ -141,6 +141,12 @@ failovers = Counter(
     registry=registry,
 )
 rescues = Counter("aura_rescues_total", "Broken streams continued, by outcome.", ["outcome"], registry=registry)
+hedges = Counter(
+    "aura_hedges_total",
+    "Second calls beside a late one, by whether theirs was the answer.",
+    ["outcome"],
+    registry=registry,
+)
 streams_open = Gauge("aura_streams_open", "Streams being answered now.", multiprocess_mode="livesum", registry=registry)
 circuit_state = Gauge(
     "aura_circuit_state",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, NoReturn
 
-from .call import Price, Tier
+from .call import Hedge, Price, Tier
 
 # ruff: noqa: RUF009  (`setting` declares a field)
 
@@ -79,7 +79,7 @@ class Setting:
     Args:
         key: its name in a file, the last word of its path.
         kind: what its value is: text, secret, url, host, integer, number, duration, size, boolean, names, choice,
-            level, or one of the shapes models, headers, keys, price, moderation.
+            level, or one of the shapes models, headers, keys, price, moderation, hedge.
         default: the value where nothing is said; None where that depends on something else.
         sentence: what it does, for the documentation.
         environment: names in the environment beside the one made of its path.
@@ -330,6 +330,9 @@ class RouterSettings:
     long_timeout: float = setting(600.0, "duration", "The same for streams and reasoning models.", least=0.001)
     content_policy_failover: bool = setting(
         False, "boolean", "Ask the next target when one refuses a prompt by its content policy."
+    )
+    hedge: Hedge | None = setting(
+        None, "hedge", "Ask the next target too when one is late: `{after: p95, at-most: 5%}`; default: never."
     )
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from ..call import TIERS, Price, Tier
+from ..call import TIERS, Hedge, Price, Tier
 from ..settings import ClientKey, ModelSettings, ModerationSettings, Secret, Setting, declared
 from . import units
 from .problems import squashed, suggestion, unknown
@@ -18,6 +18,7 @@ _MISSING: dict[str, str | list[Any] | dict[Any, Any]] = {"required": "is missing
 _MODEL = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9._-]*|\[?[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?\]?")
+_PERCENTILE = re.compile(r"[pP]([1-9]\d?)")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "content-type"})
 _LEVELS = {"TRACE": "DEBUG", "WARN": "WARNING", "FATAL": "CRITICAL", "OFF": "CRITICAL", "FALSE": "CRITICAL"}
@@ -214,6 +215,39 @@ def _moderation(value: Any, _: Setting) -> ModerationSettings | None:
     return ModerationSettings(**load_record(_MODERATION_SCHEMA, value))
 
 
+def _hedge(value: Any, _: Setting) -> Hedge | None:
+    if isinstance(value, str) and not units.boolean(value):
+        return None
+    if not isinstance(value, dict):
+        raise ValueError("must be a mapping {after, at-most}, or off")
+    said = load_record(_HEDGE_SCHEMA, value)
+    return Hedge(**_after(said.get("after", "p95")), at_most=_share(said.get("at_most", "5%")))
+
+
+def _after(text: str) -> dict[str, float]:
+    """A percentile or a duration, as members of a :class:`Hedge`."""
+    found = _PERCENTILE.fullmatch(text)
+    if found:
+        return {"percentile": int(found[1]) / 100}
+    try:
+        seconds = units.duration(text)
+    except ValueError:
+        seconds = 0.0
+    if seconds <= 0:
+        raise ValidationError({"after": ["must be a percentile such as p95, or a duration such as 2s"]})
+    return {"seconds": seconds}
+
+
+def _share(text: str) -> float:
+    try:
+        share = units.number(text[:-1]) / 100 if text.endswith("%") else units.number(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise ValidationError({"at-most": ["must be a share such as 5%, above 0 and at most 100%"]})
+    return share
+
+
 def _headers(value: Any, _: Setting) -> dict[str, Secret]:
     if not isinstance(value, dict):
         raise ValueError("must be a mapping of names to values")
@@ -314,6 +348,7 @@ _READERS: dict[str, Callable[[Any, Setting], Any]] = {
     "keys": _keys,
     "price": _price,
     "moderation": _moderation,
+    "hedge": _hedge,
 }
 _MODEL_SCHEMA = schema_of(ModelSettings, ("name",))
 _KEY_SCHEMA = schema_of(ClientKey, ("name", "key"))
@@ -324,4 +359,7 @@ _PRICE_SCHEMA = Schema.from_dict(
         name: Value(Setting(name.replace("_", "-"), "number", None, "", least=0), name in ("input", "output"))
         for name in ("input", "output", "cached_read", "cached_write", "cached_write_1h")
     }
+)(unknown=RAISE)
+_HEDGE_SCHEMA = Schema.from_dict(
+    {name: Value(Setting(name.replace("_", "-"), "text", None, "")) for name in ("after", "at_most")}
 )(unknown=RAISE)

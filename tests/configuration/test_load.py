@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aura.call import Hedge
 from aura.configuration import ConfigurationError, load
 
 from .loading import AZURE, JAVA, KEYS, VLLM, loaded, names, reach
@@ -62,6 +63,12 @@ def test_the_defaults_without_a_file_are_the_java_services_values():
         ("aura: {router: {strategy: least-busy, spill: none}}", "router.strategy", "least-busy"),
         ("aura: {router: {requested-model: ceiling}}", "router.requested_model", "ceiling"),
         ("aura: {router: {content-policy-failover: yes}}", "router.content_policy_failover", True),
+        ("aura: {router: {hedge: {after: p95, at-most: 5%}}}", "router.hedge", Hedge()),
+        ("aura: {router: {hedge: {after: p50}}}", "router.hedge", Hedge(0.5)),
+        ("aura: {router: {hedge: {after: 1.5s, atMost: 0.2}}}", "router.hedge", Hedge(seconds=1.5, at_most=0.2)),
+        ("aura: {router: {hedge: {at-most: 100%}}}", "router.hedge", Hedge(at_most=1)),
+        ("aura: {router: {hedge: off}}", "router.hedge", None),
+        ("aura: {router: {hedge: }}", "router.hedge", None),
         ("aura: {classifier: {premium-threshold: 1, balanced-threshold: .5}}", "classifier.balanced_threshold", 0.5),
         ("aura: {cost: {baseline-model: gpt-4o}}", "cost.baseline_model", "gpt-4o"),
         ("aura: {actuator: {public: [health, info]}}", "actuator.public", ("health", "info")),

@@ -36,6 +36,26 @@ from .loading import CANARY, entry, problems
             "unknown key 'spil'; did you mean 'spill'?",
         ),
         ("aura: {router: {spill: sideways}}", "aura.yml, line 1 (aura.router.spill)", "must be one of any, up, none"),
+        (
+            "aura: {router: {hedge: {after: p100}}}",
+            "aura.yml, line 1 (aura.router.hedge.after)",
+            "must be a percentile such as p95, or a duration such as 2s",
+        ),
+        (
+            "aura: {router: {hedge: {at-most: 0}}}",
+            "aura.yml, line 1 (aura.router.hedge.at-most)",
+            "must be a share such as 5%, above 0 and at most 100%",
+        ),
+        (
+            "aura: {router: {hedge: {afer: p95}}}",
+            "aura.yml, line 1 (aura.router.hedge.afer)",
+            "unknown key 'afer'; did you mean 'after'?",
+        ),
+        (
+            "aura: {router: {hedge: 'on'}}",
+            "aura.yml, line 1 (aura.router.hedge)",
+            "must be a mapping {after, at-most}, or off",
+        ),
         ("aura: {router: up}", "aura.yml, line 1 (aura.router)", "must be a mapping of keys to values"),
         ("aura: up", "aura.yml, line 1 (aura)", "must be a mapping of keys to values"),
         ("aura: {router: {spill: [up]}}", "aura.yml, line 1 (aura.router.spill)", "must be a single value"),

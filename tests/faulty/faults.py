@@ -198,6 +198,13 @@ def status(link: Conversation, asked: Asked) -> None:
 
 
 @fault
+def late_refusal(link: Conversation, asked: Asked) -> None:
+    """Status 400 after ``by`` seconds."""
+    link.pause(asked.number("by", 1))
+    link.answer(error(asked, "invalid_request_error", "It is refused."), 400)
+
+
+@fault
 def no_prefill(link: Conversation, asked: Asked) -> None:
     """Status ``code`` (400) for a conversation that ends with an assistant's turn, a good answer otherwise."""
     if asked.json()["messages"][-1]["role"] != "assistant":
