@@ -107,6 +107,12 @@ class Circuit:
         """Seconds until the provider's own limit ends; None where the circuit is open: waiting promises nothing."""
         return None if self._open else max(0.0, self._throttled_until - self._clock())
 
+    def changes_in(self) -> float | None:
+        """Seconds until the state changes by itself; None if it does not."""
+        until = self._until if self._open else self._throttled_until
+        left = until - self._clock()
+        return left if left > 0 else None
+
     def admit(self) -> Permit | None:
         """Take leave to ask; None while open, throttled, or while another call holds the probe."""
         if self.wait() > 0:
@@ -115,7 +121,7 @@ class Circuit:
             return _ORDINARY
         self._probe += 1
         self._lease_until = self._clock() + LEASE
-        self._show()
+        self.show()
         return Permit(self._probe)
 
     def settle(self, permit: Permit, effect: Effect | None, retry_after: float | None = None) -> None:
@@ -138,7 +144,7 @@ class Circuit:
             self._cool(effect, retry_after)
         if permit.probe:
             self._lease_until = 0.0
-        self._show()
+        self.show()
 
     def _counts(self, permit: Permit, effect: Effect | None) -> bool:
         """Whether an attempt says something of an open circuit: not if it began before, late probes by a good end only.
@@ -181,7 +187,8 @@ class Circuit:
         self._open = True
         self._until = max(self._until, self._clock() + seconds)
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Tell of a change that came with time alone."""
         state = self.state()
         if state is not self._shown:
             before, self._shown = self._shown, state

@@ -8,6 +8,8 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
+import gevent
+
 from . import metrics
 from .call import Target
 from .circuit import Circuit, Clock, State
@@ -53,10 +55,22 @@ class Fleet:
             gauge.set(_LEVELS[after])
             level = logging.WARNING if after in (State.OPEN, State.THROTTLED) else logging.INFO
             log.log(level, "circuit.changed", extra={"target": target.name, "from": before.value, "to": after.value})
+            self._watch(circuit)
 
         gauge = metrics.circuit_state.labels(target.provider, self.label(target))
         gauge.set(0)
-        return Circuit(self._clock, random.random, changed)
+        circuit = Circuit(self._clock, random.random, changed)
+        return circuit
+
+    def _watch(self, circuit: Circuit) -> None:
+        """Show what time alone changes when it does, whether or not the target is asked."""
+        seconds = circuit.changes_in()
+        if seconds is not None:
+            gevent.spawn_later(seconds, self._look, circuit)
+
+    def _look(self, circuit: Circuit) -> None:
+        circuit.show()
+        self._watch(circuit)
 
     def label(self, target: Target) -> str:
         """The model's name as a metric shows it: a configured one, else ``other``."""

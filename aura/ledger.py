@@ -49,6 +49,8 @@ class Ledger:
         Args:
             usage: what the provider is known to bill for it all the same.
         """
+        # The call keeps the failure: without its frames, which would keep the call, and all that had come.
+        failure.__traceback__ = failure.__context__ = None
         self._end(call, step, started, failure.rule.circuit, failure, usage or failure.usage)
         target = step.planned.target
         metrics.provider_failures[target.provider, failure.reason.value].inc()

@@ -101,11 +101,19 @@ class Relay:
     def _abandon(self) -> None:
         """Give up before the answer has begun; an opener that has just succeeded must not leave its connection open."""
         assert self._opener is not None
-        if self._opened is None and self._opener.dead and isinstance(self._opener.value, tuple):
-            opened, step, started = self._opener.value
+        if self._opened is not None:
+            return
+        if self._opener.dead:
+            self._let_go(self._opener)
+        else:
+            self._opener.rawlink(self._let_go)  # it may succeed before it learns that it need not
+            self._opener.kill(block=False)
+
+    def _let_go(self, opener: gevent.Greenlet[Any, Any]) -> None:
+        if isinstance(opener.value, tuple):
+            opened, step, started = opener.value
             opened.incoming.close()
             self._ledger.left(self._call, step, started)
-        self._opener.kill(block=False)
 
     def _take(self, found: Found | Exception) -> None:
         if isinstance(found, Exception):

@@ -331,6 +331,16 @@ def test_the_connection_of_a_good_stream_is_used_again(world):
     assert world.first.connections <= before + 1
 
 
+def test_done_without_a_finish_reason_is_a_break_at_once_though_the_connection_stays_open(world, off):
+    """The idle gap, 20 s, is not waited out."""
+    script: list[Step] = [sse(ROLE, delta(content=NONCE), "[DONE]"), "hang"]
+    rescued = world.ask(script, limit=5)
+    broken = off.ask(script, limit=5)
+
+    one_good_answer(rescued)
+    one_error(broken, NONCE)
+
+
 def test_an_end_without_done_is_an_end(world):
     """It is OpenAI's grammar alone whose terminal event is another: ``finish_reason``."""
     outcome = world.ask("done:kind:missing")

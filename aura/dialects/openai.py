@@ -168,7 +168,9 @@ class ChunkReader:
         """The end, as the server says; servers that do not know ``n`` give one choice where several were asked for."""
         if self._finished and not self._open:
             self.complete = True
-        return [Chunk(None, data, last=True)] if self.complete else []
+        if not self.complete:  # nothing more will come, and the answer is not whole
+            raise Failure(Reason.INTERRUPTED, "the stream ended without a finish_reason")
+        return [Chunk(None, data, last=True)]
 
     def _choice(self, choice: Any, chunk: Chunk) -> None:
         if not isinstance(choice, dict):
