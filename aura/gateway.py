@@ -219,7 +219,7 @@ class Gateway:
             self.ledger.failed(call, step, started, failure)
             attempts.failed(step, failure)
         except BadRequest as cannot:
-            self.ledger.unmade(step)
+            self.ledger.unmade(call, step)
             attempts.refused(cannot)
         except Beaten as beaten:
             self.ledger.beaten(call, step, started, beaten.usage or Usage(estimate_tokens(call.body)))

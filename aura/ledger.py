@@ -40,7 +40,8 @@ class Ledger:
         if previous is not None and previous.target != target and previous.failure is not None:
             metrics.failovers.labels(previous.target.provider, target.provider, previous.failure.reason.value).inc()
         call.target = target
-        call.asked += 1
+        if not step.fresh:  # in the place of one that met a stale connection
+            call.asked += 1
         self._fleet.begun(target)
 
     def failed(self, call: Call, step: Step, started: float, failure: Failure, usage: Usage | None = None) -> None:
@@ -81,8 +82,9 @@ class Ledger:
         self._end(call, step, started, Effect.NEUTRAL, None, usage)
         call.attempts[-1].outcome = BEATEN
 
-    def unmade(self, step: Step) -> None:
+    def unmade(self, call: Call, step: Step) -> None:
         """An attempt was not made: the target's grammar cannot carry the call."""
+        call.asked -= 1
         target = step.planned.target
         self._fleet.ended(target)
         if step.retry:

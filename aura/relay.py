@@ -229,7 +229,8 @@ class Relay:
         partial = self._assembler.completion()
         choices = partial["choices"]
         message = choices[0]["message"] if len(choices) == 1 else {"tool_calls": True}
-        return None if message.get("tool_calls") or message.get("function_call") else partial
+        # Another model's answer behind a refusal would be neither.
+        return None if any(message.get(key) for key in ("tool_calls", "function_call", "refusal")) else partial
 
     def _told_usage(self, partial: Json | None) -> Usage:
         """What a broken attempt is billed for: what its provider told before, else what is estimated."""

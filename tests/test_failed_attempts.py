@@ -89,6 +89,17 @@ def test_a_target_whose_grammar_cannot_carry_the_call_is_not_counted_as_asked(se
     assert metric(server, r'aura_provider_requests_total\{model="other",provider="llama"\}') == asked
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_request_that_met_a_stale_connection_is_not_counted_twice(server, first, stream):
+    for _ in range(2):
+        outcome = chat(server.port, "first/stale", stream=stream)
+
+        assert outcome.text == text("nonce")
+        assert outcome.headers["x-aura-attempts"] == "1"
+    assert first.asked[-1].order == 0
+    assert first.faults()[-3:] == ["stale"] * 3
+
+
 def test_what_oversized_answers_held_is_let_go(server, first):
     """Each is read up to 32 MiB; what a failure keeps of it would add up."""
     status = Path(f"/proc/{server.workers()[0]}/status")

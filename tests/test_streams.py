@@ -10,7 +10,7 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -521,6 +521,7 @@ UNRESCUED = {
     "a tool call": ([ROLE, delta(tool_calls=[CALL])], {}, ""),
     "text, then a tool call": ([ROLE, delta(content="Hm"), delta(tool_calls=[CALL])], {}, "Hm"),
     "a function call": ([ROLE, delta(function_call={"name": "f", "arguments": "{"})], {}, ""),
+    "a refusal": ([ROLE, delta(refusal="I can")], {}, ""),
     "two choices": ([ROLE, delta(content="one"), delta(content="two", index=1)], {"n": 2}, "onetwo"),
     "one of two choices": ([ROLE, delta(content="one"), delta("stop"), delta(content="two", index=1)], {"n": 2}, None),
     "log probabilities": ([ROLE, delta(content="one")], {"logprobs": True}, "one"),
@@ -627,6 +628,32 @@ def test_a_client_that_leaves_during_a_rescue_cancels_it(world):
     assert world.second.ended_at(world.second.asked[-1].connection) - left < 0.1
 
 
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize("fault", ["status:code:429:retry:1", "status:code:503"])
+def test_a_client_that_leaves_between_two_attempts_is_not_asked_for_again(world, fault, stream):
+    """The first target is pinned and alone: it would be asked once more after a wait."""
+    before = world.server.log()
+    world.first.next.append(fault)
+    leave(world, world.first, stream, "fin", fallbacks=())
+    world.first.next.append("silence")
+    deadline = time.monotonic() + 0.5
+    while "client_left" not in world.server.log()[len(before) :] and time.monotonic() < deadline:
+        gevent.sleep(0.01)
+
+    assert "client_left" in world.server.log()[len(before) :]
+    gevent.sleep(1.2)
+    assert len(world.first.asked) == 1
+
+
+@pytest.mark.parametrize("fault", ["silence", "stall:after:0"])
+def test_a_client_that_leaves_while_the_second_target_is_waited_for_cancels_it(world, fault):
+    world.first.next.append("status:code:503")
+    world.second.next.append(fault)
+    left = leave(world, world.second, True, "rst")
+
+    assert world.second.ended_at(world.second.asked[-1].connection) - left < 0.1
+
+
 def test_a_client_that_leaves_is_counted_and_is_no_error(world):
     world.first.next.append("stall:after:5")
     before = world.server.log()
@@ -639,11 +666,11 @@ def test_a_client_that_leaves_is_counted_and_is_no_error(world):
     assert [(line["event"], line.get("status")) for line in lines] == [("request.done", 499)]
 
 
-def leave(world: World, asked_last: Faulty, stream: bool, how: str) -> float:
+def leave(world: World, asked_last: Faulty, stream: bool, how: str, fallbacks: Sequence[str] = ("second/m",)) -> float:
     """Ask, wait until the provider is asked and has begun, leave; returns when, in monotonic seconds."""
     before = len(asked_last.asked)
     body = {"model": f"first/m{next(NAMES)}", "stream": stream, "messages": [{"role": "user", "content": NONCE}]}
-    data = json.dumps(body | {"fallbacks": ["second/m"]}).encode()
+    data = json.dumps(body | {"fallbacks": list(fallbacks)}).encode()
     link = socket.create_connection(("127.0.0.1", world.server.port))
     link.sendall(post("/v1/chat/completions", data, "Content-Type: application/json"))
     while len(asked_last.asked) == before:
