@@ -19,6 +19,7 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
 from .slots import FOLDER, SLOT
 
+_ROOM = 256 * 1024  # bytes that a new file takes
 _files: dict[str, MmapedDict] = {}
 _values: list[SlotValue] = []
 
@@ -48,34 +49,39 @@ class SlotValue:
         self._find()
         _values.append(self)
 
-    def _find(self) -> None:
-        """Find the number's place in the file of its kind; a new one begins at what the slot's last worker left."""
+    def _find(self) -> bool:
+        """Find the number's place in the file of its kind; a new one begins at what the slot's last worker left.
+
+        Without a descriptor, a folder or room on the disk there is no place: what is counted then is lost, no more.
+        """
         file = _files.get(self._kind)
-        if file is None:
-            slot = os.environ.get(SLOT) or os.getpid()
-            file = _files[self._kind] = MmapedDict(os.path.join(os.environ[FOLDER], f"{self._kind}_{slot}.db"))  # type: ignore[no-untyped-call]
-        file.read_value(self._key)  # type: ignore[no-untyped-call]
+        try:
+            if file is None:
+                file = _files[self._kind] = _opened(self._kind)
+            file.read_value(self._key)  # type: ignore[no-untyped-call]
+        except OSError:
+            if file is not None:  # half grown, maybe; the numbers that have a place in it keep that
+                del _files[self._kind]
+                file._f.close()
+            return False
         # The entry is there now.
         self._numbers = memoryview(file._m).cast("d")
         self._at = file._positions[self._key] // 8
+        return True
 
     def inc(self, amount: float) -> None:
         """Add to the number."""
-        if self._numbers is None:
-            self._find()
-        self._numbers[self._at] += amount
+        if self._numbers is not None or self._find():
+            self._numbers[self._at] += amount
 
     def set(self, value: float, timestamp: float | None = None) -> None:
         """Set the number, and when that was (Unix seconds), where a gauge's mode asks for it."""
-        if self._numbers is None:
-            self._find()
-        self._numbers[self._at], self._numbers[self._at + 1] = value, timestamp or 0.0
+        if self._numbers is not None or self._find():
+            self._numbers[self._at], self._numbers[self._at + 1] = value, timestamp or 0.0
 
     def get(self) -> float:
         """The number."""
-        if self._numbers is None:
-            self._find()
-        found: float = self._numbers[self._at]
+        found: float = self._numbers[self._at] if self._numbers is not None or self._find() else 0.0
         return found
 
     def set_exemplar(self, _exemplar: Any) -> None:
@@ -83,6 +89,15 @@ class SlotValue:
 
     def get_exemplar(self) -> None:
         """None."""
+
+
+def _opened(kind: str) -> MmapedDict:
+    """Open the file of a kind. Its room is taken at once: writing to a mapped page that has none ends the process."""
+    path = os.path.join(os.environ[FOLDER], f"{kind}_{os.environ.get(SLOT) or os.getpid()}.db")
+    with open(path, "ab") as file:
+        if not os.fstat(file.fileno()).st_size:
+            os.posix_fallocate(file.fileno(), 0, _ROOM)
+    return MmapedDict(path)  # type: ignore[no-untyped-call]
 
 
 def _forked() -> None:

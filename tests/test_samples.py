@@ -54,14 +54,14 @@ def test_a_slots_next_worker_counts_on(folder):
 
 
 def test_numbers_stay_right_while_their_file_grows(folder):
-    counter = Counter("calls", "Calls." * 20, ["name"], registry=CollectorRegistry())
+    counter = Counter("calls", "Calls." * 60, ["name"], registry=CollectorRegistry())
     first = counter.labels("first")
     first.inc()
     for number in range(1000):
         counter.labels(f"label-{number}").inc()
     first.inc()
 
-    assert (folder / "counter_0.db").stat().st_size > 65536
+    assert (folder / "counter_0.db").stat().st_size > 256 * 1024
     lines = shown(folder)
     assert len(lines) == 1001
     assert 'calls_total{name="first"} 2.0' in lines
@@ -76,3 +76,33 @@ def test_a_forked_worker_writes_a_file_of_its_own(folder, monkeypatch):
 
     assert (folder / "counter_1.db").exists()
     assert shown(folder) == ["calls_total 11.0"]
+
+
+def test_what_has_no_place_is_lost_and_breaks_nothing(folder):
+    """No folder, no descriptor or no room: the next to be counted finds its place when there is one again."""
+    there = Counter("there", "There.", ["name"], registry=CollectorRegistry())
+    there.labels("before").inc()
+    kept = folder.rename(folder.with_name("elsewhere"))
+    gauge = Gauge("open", "Open.", multiprocess_mode="livesum", registry=CollectorRegistry())
+    gauge.set(3)
+    there.labels("before").inc()
+    kept.rename(folder)
+    gauge.set(4)
+
+    assert set(shown(folder)) == {'there_total{name="before"} 2.0', "open 4.0"}
+
+
+def test_a_file_that_cannot_grow_keeps_what_it_has(folder, monkeypatch):
+    counter = Counter("calls", "Calls.", ["name"], registry=CollectorRegistry())
+    counter.labels("first").inc()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(samples.MmapedDict, "_init_value", full)
+        counter.labels("second").inc()
+        counter.labels("first").inc()
+    counter.labels("second").inc()
+
+    assert {line[-3:] for line in shown(folder)} == {"2.0", "1.0"}

@@ -6,6 +6,8 @@ bodies, interim answers, the time as a whole. Redirects are not its business, an
 
 from __future__ import annotations
 
+import errno
+import logging
 import ssl
 from collections.abc import Mapping
 from os import SEEK_END
@@ -16,7 +18,7 @@ from requests import PreparedRequest
 from requests.adapters import BaseAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from ..errors import Failure, Reason
+from ..errors import Failure, Overloaded, Reason
 from .connection import Connection
 from .head import Origin, Route, head, route
 from .pool import Pool
@@ -24,7 +26,11 @@ from .resolver import Resolver
 from .response import MAX_BODY, Response
 from .wire import Wire
 
+log = logging.getLogger("aura.upstream")
+
 _MAX_ROUTES = 1024
+# What this host has run out of: descriptors, memory, ports of its own.
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 _A_DAY = 86400.0
 _OK = 200
 
@@ -80,6 +86,7 @@ class Adapter(BaseAdapter):
 
         Raises:
             Failure: there is no answer.
+            Overloaded: this host can open no connection.
             ValueError: the request cannot be sent as it is.
 
         A body that is a file is sent from its beginning, a piece at a time.
@@ -142,6 +149,9 @@ class Adapter(BaseAdapter):
             self._resolver.doubt(host, port)
             raise last
         except OSError as error:
+            if error.errno in _SHORTAGES:  # ours: no provider is to blame
+                log.warning("descriptors.exhausted")
+                raise Overloaded("The gateway can open no more connections now.", retry_after=1) from None
             if monotonic() >= deadline:
                 raise Failure(Reason.TIMEOUT) from None
             raise Failure(Reason.UNREACHABLE, _reason(error)) from None
