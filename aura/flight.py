@@ -25,7 +25,7 @@ from .ledger import CLIENT_LEFT, Ledger
 from .relay import Relay
 
 MAX_KEPT = 1024 * 1024  # bytes of a stream that are kept
-AHEAD = MAX_KEPT // 4  # bytes that are taken from the provider before the fastest reader has had them
+AHEAD = MAX_KEPT // 16  # bytes that are taken from the provider before the fastest reader has had them
 _LETTING_GO = 0.1  # seconds that the last reader waits for the work's end, to write it down
 
 Begin = Callable[[Call], Answer]

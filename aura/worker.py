@@ -36,6 +36,9 @@ _DRAIN_SWEEP_SECONDS = 0.1
 # What is left between the last word to clients and the end that the master would force.
 _CUT_SECONDS = 0.5
 _MAX_ACCEPTED = 64
+# Bytes that the kernel takes for a client beyond what the client takes: it would take megabytes for one that stands
+# still, and the provider would be read for it.
+_MAX_UNSENT = 64 * 1024
 _MAX_BACKLOG = 4096
 _MAX_EVICTED = 16
 # Connections that are being told that there is no room.
@@ -214,6 +217,8 @@ class Listener:
             "wsgi.input_terminated": True,
         }
         listening.setblocking(False)
+        if self._inet:  # accepted sockets inherit it
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MAX_UNSENT)
         self._watcher = gevent.get_hub().loop.io(listening.fileno(), READ)
         self.start()
 

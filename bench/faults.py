@@ -19,7 +19,7 @@ import sys  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 
-from . import gates, serving  # noqa: E402
+from . import gates, hardship, serving  # noqa: E402
 from .storm import WRONG, Result, storm  # noqa: E402
 
 SHORT, FULL = 6, 500
@@ -37,7 +37,7 @@ def run_gates(full: bool, chosen: Callable[[str], bool]) -> bool:
     """Run the gates and print their table. Returns whether all hold."""
     good = True
     print(f"\n{'gate':<28} {'requests':>8}  verdict")
-    for name, gate in {**gates.GATES, **serving.GATES}.items():
+    for name, gate in {**gates.GATES, **serving.GATES, **hardship.GATES}.items():
         if chosen(name):
             verdict = gate(full)
             good = good and not verdict.wrong

@@ -18,7 +18,7 @@ from tests.faulty import Faulty, pieces
 from tests.server import Server, gateway
 from tests.wire import post
 
-from .storm import AT_ONCE, World, ending, world
+from .storm import AT_ONCE, OFFSETS, World, ending, world
 
 Ask = Callable[[int], Outcome]
 # For calls that are made over and over, and must be asked every time.
@@ -179,7 +179,7 @@ def amplification(full: bool) -> Verdict:
 
 def cuts(full: bool) -> Verdict:
     """G6: cuts at random tokens and at every byte; with rescue the whole answer once, without an exact prefix."""
-    verdict, tokens, offsets = Verdict(), 1000 if full else 60, range(0, 2600, 1 if full else 20)
+    verdict, tokens, offsets = Verdict(), 1000 if full else 60, range(0, OFFSETS, 1 if full else 20)
     specs = [f"cut:after:{random.randint(1, 11)}:how:{random.choice(('fin', 'rst', 'end'))}" for _ in range(tokens)]
     specs += [f"cut:byte:{offset}:how:rst" for offset in offsets]
     with world() as here:

@@ -1,4 +1,4 @@
-"""The gates that the server must pass: stop and reload, a killed worker, a soak, a hostile crowd, overload."""
+"""The gates that the server must pass: stop and reload, a killed worker, a soak, overload."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import gevent
@@ -17,9 +16,10 @@ from gevent.pool import Pool
 from tests.calls import Outcome, chat, provider
 from tests.faulty import Faulty
 from tests.server import Server, gateway
-from tests.wire import get, post, statuses
+from tests.test_hardship import established
+from tests.wire import get, post
 
-from .gates import AT_ONCE, NO_STORE, Verdict, config, percentile, volley
+from .gates import AT_ONCE, Verdict, config, percentile, volley
 from .storm import ending, world
 
 
@@ -80,7 +80,7 @@ def crash(full: bool) -> Verdict:
     with Faulty() as first, gateway(config(provider("first", first.url)), workers=2) as server:
         running = _streams(server, streams, 0.3)
         killed = server.workers()[0]
-        held = len(_established(killed, server.port))
+        held = established(killed, server.port)
         os.kill(killed, signal.SIGKILL)
         died = time.monotonic()
         while (outcome := chat(server.port, "first/ok", "n", limit=5)).status != 200:
@@ -92,17 +92,6 @@ def crash(full: bool) -> Verdict:
         whole = sum(ending(outcome, f"n{number}x", 60) == "ok" for number, outcome in enumerate(outcomes))
         verdict.measure("broken beyond its own", streams - held - whole, 0)
     return verdict
-
-
-def _established(pid: int, port: int) -> list[str]:
-    """The client connections of a process: sockets of its own that are bound to the port and connected."""
-    own = set()
-    for entry in os.listdir(f"/proc/{pid}/fd"):
-        with suppress(OSError):
-            own.add(os.readlink(f"/proc/{pid}/fd/{entry}"))
-    lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
-    local = f":{port:04X}"
-    return [line[9] for line in lines if line[1].endswith(local) and line[3] == "01" and f"socket:[{line[9]}]" in own]
 
 
 def soak(full: bool) -> Verdict:
@@ -150,46 +139,6 @@ def _memory(pid: int) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def hostile_crowd(full: bool) -> Verdict:
-    """G17: a crowd that sends half heads: honest calls are answered as before, the others are put out."""
-    verdict, rate, count = Verdict(), 200 if full else 50, 2400 if full else 550
-    with Faulty() as first, gateway(config(provider("first", first.url))) as server:
-
-        def ask(number: int) -> Outcome:
-            return chat(server.port, "first/ok", f"n{number}x", stream=bool(number % 2), headers=NO_STORE)
-
-        quiet = percentile([outcome.seconds for outcome in volley(rate, count // 4, ask)], 0.99)
-        slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(500 if full else 100)]
-        for link in slow:
-            link.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-        outcomes = volley(rate, count, ask)
-        out = sum(statuses(_rest(link)) in ([408], []) for link in slow)
-        quiet = max(quiet, percentile([outcome.seconds for outcome in volley(rate, count // 4, ask)], 0.99))
-    verdict.requests = count + len(slow)
-    good = sum(ending(outcome, f"n{number}x", 60) == "ok" for number, outcome in enumerate(outcomes))
-    verdict.count("honest answered", good, count)
-    # Below ten milliseconds the machine's own noise decides.
-    verdict.measure("p99 s", percentile([o.seconds for o in outcomes], 0.99), max(2 * quiet, 0.02))
-    verdict.count("slow ones put out", out, len(slow))
-    return verdict
-
-
-def _rest(link: socket.socket) -> bytes:
-    """What a connection holds until its end, which must have come."""
-    link.settimeout(1)
-    data = b""
-    try:
-        while piece := link.recv(65536):
-            data += piece
-    except TimeoutError:
-        return b"HTTP/1.1 999 open"
-    except OSError:
-        pass
-    finally:
-        link.close()
-    return data
-
-
 def overload(full: bool) -> Verdict:
     """G18: twice what fits: nearly all of that is answered, the rest is refused at once and told when to come back."""
     verdict, room, seconds = Verdict(), 40, 20 if full else 5
@@ -217,6 +166,5 @@ GATES: dict[str, Callable[[bool], Verdict]] = {
     "G8 drain": drain,
     "G9 crash": crash,
     "G10 soak": soak,
-    "G17 hostile crowd": hostile_crowd,
     "G18 overload": overload,
 }

@@ -19,6 +19,8 @@ from tests.server import Server, gateway
 AT_ONCE = 16
 SLACK = 1.0  # seconds behind a call's deadline
 DEADLINE = 120.0
+OFFSETS = 2600  # bytes of a stream, and a little more
+_STRIDE = 1009  # few calls are cut all over the stream, OFFSETS calls at every byte
 WRONG = ("lost", "doubled", "crossed", "hung")
 
 
@@ -28,7 +30,7 @@ class Row:
 
     Args:
         fault: what the faulty provider does, or ``@name`` for a provider that fails below HTTP. ``{k}`` is a token at
-            random, ``{n}`` the number of the call.
+            random, ``{n}`` a byte of the stream.
         both: how calls end with a healthy provider beside it; words as of :func:`ending`.
         alone: how they end without; ``503`` is always among them, for an open circuit.
         each: every call has a target, and so a circuit, of its own.
@@ -87,9 +89,9 @@ ROWS = [
     Row("F21 RST at token k", "cut:after:{k}:how:rst", alone="cut", streams=S, each=True),
     Row("F21 FIN at token k, no rescue", "cut:after:{k}", both="ok cut", alone="cut", streams=S, each=True,
         rescue=False),
-    Row("F22 RST at byte n", "cut:byte:{n}:how:rst", alone="cut ok", streams=S, each=True),
+    Row("F22 RST at byte n", "cut:byte:{n}:how:rst", alone="cut ok", streams=S, each=True, part=OFFSETS / 500),
     Row("F22 RST at byte n, no rescue", "cut:byte:{n}:how:rst", both="ok cut", alone="cut ok", streams=S, each=True,
-        rescue=False),
+        part=OFFSETS / 500, rescue=False),
     Row("F23 end without finish_reason", "cut:after:{k}:how:end", alone="cut", streams=S, each=True),
     Row("F24 silence after k tokens", "stall:after:{k}", alone="cut 504", streams=S, each=True, timeout=3, part=0.2),
     *(Row(f"F25 event: {kind}", f"event:kind:{kind}", alone="ok", streams=S, each=True, part=0.3)
@@ -100,6 +102,7 @@ ROWS = [
       for ends in ("lf", "crlf", "cr")),
     *(Row(f"F26 [DONE] {kind}", f"done:kind:{kind}", alone="ok", streams=S, part=0.3)
       for kind in ("twice", "more", "open", "missing")),
+    Row("F26 [DONE] without a finish_reason", "done:kind:alone", alone="cut", streams=S, each=True, part=0.3),
     Row("F27 error in mid-stream", "broken:after:5", alone="cut", streams=S, each=True),
     Row("F28 no such name", "@nowhere", part=0.2),
     Row("F29 plain HTTP on the TLS port", "@plain"),
@@ -198,7 +201,7 @@ def _one(here: World, row: Row, result: Result, number: int, *, stream: bool, be
         model = f"{row.fault[1:]}/m"
     else:
         k = random.randint(0, 11)
-        model = "first/" + row.fault.format(k=k, n=number % 2600)
+        model = "first/" + row.fault.format(k=k, n=number * _STRIDE % OFFSETS)
         model += f":call:{nonce}" if row.each else f":{'s' if row.streams == S else 'x'}:{'b' if beside else 'a'}"
     headers = {"X-Aura-Timeout": str(row.timeout)} if row.timeout else {}
     fallbacks = ["second/ok"] if beside else []

@@ -75,6 +75,12 @@ def established(pid: int, port: int) -> int:
     return sum(1 for line in lines if line[1].endswith(local) and line[3] == "01" and f"socket:[{line[9]}]" in own)
 
 
+def unsent(port: int) -> list[int]:
+    """Bytes that the kernel holds for each client of a port."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [int(line[4].partition(":")[0], 16) for line in lines if line[1].endswith(f":{port:04X}")]
+
+
 def limit_descriptors(worker: int, more: int) -> None:
     """Let a worker open so many more than it has now."""
     lasting = len(os.listdir(f"/proc/{worker}/fd")) + more
@@ -168,7 +174,7 @@ def test_what_a_reader_does_not_take_is_held_back_at_the_provider(first, crowd):
     """It would pile up in memory otherwise; nobody else waits for it."""
     with gateway(config(first)) as server:
         ask(server)
-        links = [crowd(server, 1, body(f"first/ok:tokens:20000:reader:{number}"), 2048)[0] for number in range(8)]
+        links = [crowd(server, 1, body(f"first/torrent:reader:{number}"), 2048)[0] for number in range(8)]
         while len(first.asked) < 9:
             gevent.sleep(0.01)
         quick = [ask(server) for _ in range(20)]
@@ -176,6 +182,7 @@ def test_what_a_reader_does_not_take_is_held_back_at_the_provider(first, crowd):
 
         assert {outcome.text for outcome in quick} == {text("nonce")}
         assert not set(held) & set(first.ends)
+        assert 0 < max(unsent(server.port)) < 200 * 1024
 
         left = time.monotonic()
         for link in links:

@@ -27,7 +27,8 @@ from ..errors import Failure, Reason
 
 _READ, _WRITE = 1, 2
 _NEVER = float("inf")
-_RECEIVE = 65536
+# What is read at a time, and so what others wait for while it is worked through: 1 ms of a stream's events.
+_RECEIVE = 16 * 1024
 # What is encrypted at a time: a large body is never held twice.
 _RECORDS = 65536
 # Seconds after which a silent peer is asked whether it is still there, and how often.
@@ -177,7 +178,7 @@ class Wire:
         return not data or bool(self._early)
 
     def receive(self, deadline: float) -> bytes:
-        """Wait for the next bytes: all that have come, up to 64 KiB; no bytes at the end."""
+        """Wait for the next bytes: all that have come, up to 16 KiB; no bytes at the end."""
         if self._tls is None:
             return self._receive(deadline)
         data = self._early or self._decrypt()

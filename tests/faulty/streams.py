@@ -10,6 +10,8 @@ from .grammar import Asked, error_event, frames, stream_kind
 if TYPE_CHECKING:
     from .server import Conversation
 
+_BLOCK = 64 * 1024
+
 
 @fault
 def cut(link: Conversation, asked: Asked) -> None:
@@ -53,13 +55,27 @@ def broken(link: Conversation, asked: Asked) -> None:
 
 
 @fault
+def torrent(link: Conversation, asked: Asked) -> None:
+    """A stream of the first token over and over, ``size`` bytes (64 MiB) of it, then a good end."""
+    opening, tokens, end = frames(asked)
+    link.head(kind=stream_kind(asked), transfer_encoding="chunked")
+    block = tokens[0] * (_BLOCK // len(tokens[0]))
+    for piece in [*opening, *[block] * (int(asked.number("size", 64 << 20)) // len(block)), *end]:
+        link.chunk(piece)
+    link.finish()
+
+
+@fault
 def done(link: Conversation, asked: Asked) -> None:
-    """A stream's end, ``kind``: twice, more (a token behind it), open (no end of the body), missing (no ``[DONE]``)."""
+    """A stream's end, ``kind``: twice, more (a token behind it), open (no end of the body), missing (no ``[DONE]``),
+    alone (no ``finish_reason`` before it, no end of the body).
+    """
     opening, tokens, end = frames(asked)
     kind = asked.options.get("kind", "twice")
     tails = {"twice": [*end, end[-1]], "more": [*end, tokens[0]], "open": end, "missing": end[:-1]}
-    stream(link, asked, [*opening, *tokens, *tails[kind]], finish=kind != "open")
-    if kind == "open":
+    tails["alone"] = end[-1:]
+    stream(link, asked, [*opening, *tokens, *tails[kind]], finish=kind not in ("open", "alone"))
+    if kind in ("open", "alone"):
         link.hang()
 
 
