@@ -72,7 +72,7 @@ def done(link: Conversation, asked: Asked) -> None:
     """
     opening, tokens, end = frames(asked)
     kind = asked.options.get("kind", "twice")
-    tails = {"twice": [*end, end[-1]], "more": [*end, tokens[0]], "open": end, "missing": end[:-1]}
+    tails = {"twice": [*end, end[-1]], "more": [*end, *tokens[:1]], "open": end, "missing": end[:-1]}
     tails["alone"] = end[-1:]
     stream(link, asked, [*opening, *tokens, *tails[kind]], finish=kind not in ("open", "alone"))
     if kind in ("open", "alone"):
