@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
 
@@ -27,7 +27,7 @@ from .hedge import Hedging
 from .ledger import Ledger, failed_cost_usd, unpriced
 from .providers import Native, Provider
 from .quota import Quota
-from .race import Beaten, Found, Race
+from .race import Beaten, Found, Race, let_go
 from .recording import Recorder
 from .relay import Relay, Rescuer, frames_of
 from .rescue import Seam
@@ -193,7 +193,7 @@ class Gateway:
             return self._made(call, attempts, attempt, step)
 
         if hedging is not None:
-            make = Race(hedging, attempts, call.stream, make, lambda found: self._let_go(call, found)).run
+            make = Race(hedging, attempts, call.stream, make, lambda found: let_go(self.ledger, call, found)).run
         while (step := attempts.next()) is not None:
             if step.wait:
                 self._pause(step)
@@ -228,14 +228,6 @@ class Gateway:
             self.ledger.left(call, step, started)
             raise
         return None
-
-    def _let_go(self, call: Call, found: Found[Any]) -> None:
-        """An answer came when another had just come: its provider bills it all the same."""
-        result, step, started = found
-        usage = result.usage if isinstance(result, Whole) else result.told_usage()
-        if isinstance(result, Opened):
-            result.incoming.close()
-        self.ledger.beaten(call, step, started, usage or Usage(estimate_tokens(call.body)))
 
     def _pause(self, step: Step) -> None:
         """Wait before an attempt; a client that leaves meanwhile keeps no place in the budget."""

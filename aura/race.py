@@ -9,8 +9,11 @@ from typing import Any, Generic, TypeVar
 import gevent
 
 from . import metrics
+from .call import Call, Usage, estimate_tokens
+from .exchange import Opened, Whole
 from .failover import Attempts, Step
 from .hedge import Hedging
+from .ledger import Ledger
 
 Result = TypeVar("Result")
 Found = tuple[Result, Step, float]
@@ -128,3 +131,12 @@ class Race(Generic[Result]):
             self._attempts.won()
         if len(runners) > 1:
             metrics.hedges.labels("won" if winner is runners[1] else "lost").inc()
+
+
+def let_go(ledger: Ledger, call: Call, found: Found[Any]) -> None:
+    """Let go of an answer that came when another had just come; its provider bills it all the same."""
+    result, step, started = found
+    usage = result.usage if isinstance(result, Whole) else result.told_usage()
+    if isinstance(result, Opened):
+        result.incoming.close()
+    ledger.beaten(call, step, started, usage or Usage(estimate_tokens(call.body)))
