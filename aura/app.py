@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import time
 from typing import Any
@@ -11,8 +12,8 @@ from flask import Flask, Response, g, request
 from flask_caching import Cache
 from prometheus_flask_exporter import PrometheusMetrics
 
-from . import catalogue, classifier, configuration, log, metrics
-from .api import actuator, anthropic, auth, cache, door, errors, forward, openai, route
+from . import catalogue, classifier, configuration, levels, log, metrics, slots
+from .api import actuator, anthropic, auth, cache, door, errors, forward, health, openai, route
 from .api.application import Application
 from .cache import AnswerCache, Semantic
 from .call import Call
@@ -45,16 +46,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     if settings is None:
         settings = configuration.load()
-    log.setup(settings.log)
+    log.setup(settings.log, metrics.log_lost.inc)
     app = Application("aura", prefix="/v1/", aside=("prometheus_flask_exporter",))
     app.url_map.merge_slashes = False  # a redirect would answer HTML
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     known = catalogue.load()
     gateway = app.extensions["aura"] = _gateway(app, settings, known)
     app.extensions["aura.forward"] = Forwarder(gateway, known)
-    public = {f"/actuator/{name}" for name in settings.actuator.public}
+    app.extensions["aura.levels"] = levels.Levels(os.environ.get(slots.FOLDER, ""))
     _observe(app)
-    auth.register(app, settings.auth, frozenset(public | {auth.HEALTH} | actuator.PROBES))
+    auth.register(app, settings.auth, actuator.public_rules(settings.actuator.public))
     errors.register(app)
     app.register_blueprint(openai.blueprint)
     app.register_blueprint(anthropic.blueprint)
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(route.blueprint)
     app.register_blueprint(cache.blueprint)
     app.register_blueprint(actuator.blueprint)
+    app.register_blueprint(health.blueprint)
     return app
 
 
@@ -151,6 +153,7 @@ def _observe(app: Flask) -> None:
     )
 
     gateway: Gateway = app.extensions["aura"]
+    known: levels.Levels = app.extensions["aura.levels"]
 
     @app.before_request
     def begin() -> None:
@@ -159,6 +162,7 @@ def _observe(app: Flask) -> None:
         here.request_id = door.new_request_id(environ)
         here.gateway = gateway
         here.call = None
+        known.follow()
         raw = environ.get("RAW_URI", "")
         if ("%2" in raw or "//" in raw) and _passes_for_another(raw):
             raise NotFound("There is no such path; its slashes must be single and not encoded.")

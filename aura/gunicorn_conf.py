@@ -17,7 +17,7 @@ import sys  # noqa: E402
 from dataclasses import replace  # noqa: E402
 from typing import Any  # noqa: E402
 
-from aura import runtime, slots  # noqa: E402
+from aura import gunicorn_log, levels, log, runtime, slots  # noqa: E402
 from aura.configuration import (  # noqa: E402
     ConfigurationError,
     connection_count,
@@ -47,6 +47,15 @@ def _loaded() -> Settings:
         raise
 
 
+def _unwritable(settings: Settings) -> str | None:
+    """Why the log cannot be written."""
+    try:
+        log.handler(settings.log).close()
+    except OSError as error:
+        return f"aura.log.file: {settings.log.file} cannot be opened: {error.strerror}"
+    return None
+
+
 def _raise_descriptors() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -58,6 +67,8 @@ def _bind(host: str, port: int) -> str:
 
 _raise_descriptors()
 _settings = _loaded()
+if _no_log := _unwritable(_settings):
+    _refuse(_no_log)
 
 proc_name = "aura"
 worker_class = "aura.worker.GeventWorker"
@@ -72,7 +83,8 @@ control_socket_disable = True
 http_parser = "python"  # for -k gevent; the C parser accepts bare line feeds and folded lines
 accesslog = None
 errorlog = "-"
-loglevel = "info"
+logger_class = gunicorn_log.logger_class(_settings.log)
+loglevel = _settings.log.level.lower()
 
 
 def _problem(settings: Settings, listeners: list[Any]) -> str | None:
@@ -97,7 +109,7 @@ def on_starting(server: Any) -> None:
     def handle_hup() -> None:
         try:
             settings = load()
-            problem = may_serve(settings) or _problem(settings, server.LISTENERS)
+            problem = may_serve(settings) or _problem(settings, server.LISTENERS) or _unwritable(settings)
         except ConfigurationError as error:
             problem = _told(error)
         if problem:
@@ -118,7 +130,8 @@ def when_ready(server: Any) -> None:
 
 
 def on_reload(server: Any) -> None:
-    """Say what has come to hold."""
+    """Say what has come to hold; levels that were set at run time do not any more."""
+    levels.forget(os.environ[slots.FOLDER])
     _tell(server)
 
 

@@ -1,41 +1,61 @@
-"""Logs: one JSON line (or readable line) a record, on standard output or in a file, never blocking the loop.
+"""Logs: one JSON line (or readable line) a record.
 
 Facts
   - Python asks for the caller's line and the thread's name of every record; a green thread that is new to it is
     registered as a thread for that. No format here shows either, so it is told not to (its HOWTO, "Optimization").
-  - A record is written by one system call: it needs no lock, which under gevent takes longer than the call.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import socket
-import stat
-import sys
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from .settings import LogSettings
+from .sink import Sink
+
+OWN, SERVERS = "aura", "gunicorn.error"
+LOGGERS = (OWN, SERVERS)
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160))}
 
 
-def setup(settings: LogSettings) -> None:
-    """Send the records of all ``aura`` loggers where the settings say."""
+def _nothing() -> None:
+    """Nobody counts."""
+
+
+def setup(settings: LogSettings, lost: Callable[[], None] = _nothing) -> None:
+    """Send the records of all ``aura`` loggers where the settings say.
+
+    Args:
+        lost: called for every line that is lost because nobody takes it.
+    """
     logging._srcfile = None
     logging.logThreads = False
-    logger = logging.getLogger("aura")
-    logger.setLevel(settings.level)
-    logger.propagate = False
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-    formatter = JsonFormatter() if settings.format == "json" else TextFormatter()
-    logger.addHandler(Handler(formatter, settings.file))
+    made = handler(settings, lost)
+    for name in (OWN, "opentelemetry"):
+        logger = logging.getLogger(name)
+        logger.propagate = False
+        for old in list(logger.handlers):
+            logger.removeHandler(old)
+            if isinstance(old, Handler):
+                old.close()
+        logger.addHandler(made)
+    logging.getLogger(OWN).setLevel(settings.level)
+
+
+def handler(settings: LogSettings, lost: Callable[[], None] = _nothing) -> Handler:
+    """Make the handler that the settings describe.
+
+    Raises:
+        OSError: the log's file cannot be opened.
+    """
+    return Handler(JsonFormatter() if settings.format == "json" else TextFormatter(), settings.file, lost)
 
 
 class Event(logging.LogRecord):
@@ -107,57 +127,56 @@ def _second(second: int) -> str:
 
 
 class Handler(logging.Handler):
-    """Writes lines without ever waiting: what a full pipe does not take is dropped and counted.
+    """Hands lines to a :class:`~aura.sink.Sink`.
 
     Args:
-        path: a file, opened for appending; empty for standard output.
+        path: a file; empty for standard output.
+        lost: called for every line that is lost.
     """
 
-    def __init__(self, formatter: JsonFormatter | TextFormatter, path: str = "") -> None:
+    def __init__(self, formatter: JsonFormatter | TextFormatter, path: str, lost: Callable[[], None]) -> None:
         super().__init__()
         self.setFormatter(formatter)
-        self.dropped = 0
         self._line = formatter.line
-        self._path = path
-        self._open()
+        self._sink = Sink(path, lost, self._recovered)
 
     def createLock(self) -> None:  # noqa: N802  (logging's name)
         """Make none."""
         self.lock = None
 
-    def _open(self) -> None:
-        self._socket: socket.socket | None = None
-        if self._path:
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-            return
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
         try:
-            self._fd = sys.stdout.fileno()
-            mode = os.fstat(self._fd).st_mode
-        except (OSError, ValueError):
-            self._fd = os.open(os.devnull, os.O_WRONLY)
-            return
-        if stat.S_ISSOCK(mode):
-            self._socket = socket.socket(fileno=os.dup(self._fd))
-        elif stat.S_ISFIFO(mode):
-            # Opened anew, so that "do not wait" is not set for the others who hold the same pipe.
-            self._fd = os.open(f"/proc/self/fd/{self._fd}", os.O_WRONLY | os.O_NONBLOCK)
+            line = self._line(record)
+        except Exception:  # whatever a record holds: its line must not fail the call
+            line = self._line(Event(record.name, "log.unprintable", {"from": record.msg.__class__.__name__}))
+        self._sink.write(line + b"\n")
+
+    def _recovered(self, lost: int) -> None:
+        event = Event("aura.log", "log.lost", {"lines": lost})
+        event.levelno, event.levelname = logging.WARNING, "WARNING"
+        self.emit(event)
 
     def reopen(self) -> None:
-        """Open the file again after it was rotated."""
-        if self._path:
-            old = self._fd
-            self._open()
-            os.close(old)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, or drop it."""
+        """Open the file again after it was rotated; what cannot be opened stays as it is."""
         try:
-            line = self._line(record) + b"\n"
-            if self._socket is not None:
-                sent = self._socket.send(line, socket.MSG_DONTWAIT)
-            else:
-                sent = os.write(self._fd, line)
-            if sent < len(line):
-                self.dropped += 1
-        except OSError:
-            self.dropped += 1
+            self._sink.reopen()
+        except OSError as error:
+            self.emit(Event("aura.log", "log.not_reopened", {"reason": error.strerror}))
+
+    def flush(self) -> None:
+        """Write what waits, for which it waits a little; called when the process ends."""
+        self._sink.finish()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._sink.close()
+        super().close()
+
+
+def reopen() -> None:
+    """Open the log files again after they were rotated."""
+    for name in LOGGERS:
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, Handler):
+                handler.reopen()

@@ -34,10 +34,10 @@ class Series(dict[tuple[str, ...], Labelled]):
 
     def __init__(self, metric: Labelled) -> None:
         super().__init__()
-        self._metric: Labelled = metric
+        self.metric: Labelled = metric
 
     def __missing__(self, labels: tuple[str, ...]) -> Labelled:
-        found: Labelled = self._metric.labels(*labels)
+        found: Labelled = self.metric.labels(*labels)
         self[labels] = found
         return found
 
@@ -188,6 +188,7 @@ rate_limited = Series(
 client_disconnects = Counter(
     "aura_client_disconnects_total", "Clients that left before their answer had ended.", registry=registry
 )
+log_lost = Counter("aura_log_lost_total", "Log lines lost because nobody took them in time.", registry=registry)
 
 
 class _Shown:
@@ -200,6 +201,11 @@ class _Shown:
             if metric.name not in found:
                 found[metric.name] = Metric(metric.name, metric.documentation, metric.type, metric.unit)
         yield from found.values()
+
+
+def families() -> list[Metric]:
+    """All metrics with their series, of all workers together. Takes as long as :func:`exposition`."""
+    return list(_Shown().collect() if SHARED else registry.collect())
 
 
 def exposition(accept: str) -> tuple[bytes, str]:

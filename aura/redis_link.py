@@ -90,11 +90,11 @@ class Link:
         """Ask on nobody's account, until Redis answers again."""
         while self._gate.down:
             gevent.sleep(_PROBE)
-            if self._answers():
+            if self.answers():
                 self._connect()
                 self._gate.open()
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         """Whether Redis answers; to a ping it would while it is loading, too."""
         try:
             with gevent.Timeout(_PATIENT, Late()):
@@ -105,7 +105,7 @@ class Link:
 
     def _connect(self) -> None:
         """Make the first connections, so that no call loses its time with that."""
-        gevent.joinall([gevent.spawn(self._answers) for _ in range(READY)])
+        gevent.joinall([gevent.spawn(self.answers) for _ in range(READY)])
 
 
 def client(url: str, seconds: float) -> redis.Redis:

@@ -22,8 +22,9 @@ def prepare_folder() -> str:
     if given:
         folder = Path(given)
         folder.mkdir(parents=True, exist_ok=True)
-        for file in (*folder.glob("*.db"), *folder.glob(f"{TABLES}*")):
-            file.unlink(missing_ok=True)
+        for pattern in ("*.db", f"{TABLES}*", "levels*"):
+            for file in folder.glob(pattern):
+                file.unlink(missing_ok=True)
     else:
         folder = Path(tempfile.mkdtemp(prefix="aura-metrics-", dir=os.environ.get("RUNTIME_DIRECTORY") or None))
         os.environ[FOLDER] = str(folder)

@@ -109,7 +109,9 @@ def gateway(
             path.write_text(config if isinstance(config, str) else config.read_text())
             environ["AURA_CONFIG"] = str(path)
         environ |= env or {}
-        command = [sys.executable, "-m", "gunicorn", "-c", conf, "-b", "127.0.0.1:0", "-w", str(workers), *args, app]
+        told = ["--log-level", "info"] if wait else []  # whatever the configuration says: the log has the address
+        command = [sys.executable, "-m", "gunicorn", "-c", conf, "-b", "127.0.0.1:0", "-w", str(workers), *told, *args]
+        command.append(app)
         with (folder / "log").open("ab") as log:
             process = subprocess.Popen(
                 command,

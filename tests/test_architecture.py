@@ -9,12 +9,12 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "aura"
 FLOORS = [
-    ["__init__", "errors", "settings", "sse", "call", "strict_json", "slots", "runtime"],
+    ["__init__", "errors", "settings", "sse", "call", "strict_json", "slots", "runtime", "sink"],
     ["catalogue", "circuit", "dialects", "features", "guardrails"],
-    ["ceiling", "samples"],
+    ["ceiling", "samples", "memory", "meters"],
     ["providers", "classifier", "router", "failover", "hedge", "rescue", "limits", "calibration"],
     ["fronts", "upstream", "metrics", "log", "disconnect", "configuration", "recording", "preview", "gate"],
-    ["tokens", "redis_link"],
+    ["tokens", "redis_link", "levels", "gunicorn_log"],
     ["cache", "fleet", "exchange", "moderation", "replay", "embedding"],
     ["ledger", "splice", "metered", "guarded", "quota"],
     ["race", "relay"],
@@ -28,7 +28,12 @@ FLOORS = [
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 # Records need a failure's type, and settings need a price's: one floor, in this order.
 WITHIN = {("call", "errors"), ("settings", "call"), ("strict_json", "errors")}
-PURE = [name for names in FLOORS[:4] for name in names if name not in ("slots", "runtime", "providers", "samples")] + [
+PURE = [
+    name
+    for names in FLOORS[:4]
+    for name in names
+    if name not in ("slots", "runtime", "sink", "memory", "providers", "samples")
+] + [
     "preview",
     "replay",
 ]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import time
+
 import pytest
+import requests
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from aura import samples
 from aura.slots import FOLDER, SLOT
+from tests.server import ROOT, gateway
 
 
 @pytest.fixture
@@ -106,3 +113,52 @@ def test_a_file_that_cannot_grow_keeps_what_it_has(folder, monkeypatch):
     counter.labels("second").inc()
 
     assert {line[-3:] for line in shown(folder)} == {"2.0", "1.0"}
+
+
+COUNTING = """
+from aura import metrics
+metrics.requests["ECO", "200"].inc()
+metrics.provider_duration[("demo",)].observe(0.1)
+metrics.streams_open.set(1)
+
+def app(environ, start):
+    body = metrics.exposition("")[0]
+    start("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+def test_two_hundred_restarts_leave_the_files_of_the_workers_there_are(tmp_path):
+    """A slot is used again, and what its workers counted stays."""
+    (tmp_path / "counting.py").write_text(COUNTING)
+    files, workers, rounds = tmp_path / "metrics", 4, 50
+    env = {"PYTHONPATH": f"{ROOT}:{tmp_path}", FOLDER: str(files)}
+    with gateway(env=env, workers=workers, args=["-k", "gevent"], app="counting:app", wait=False) as server:
+        url = "http://127.0.0.1:" + server.wait_for(r"Listening at: http://[^\s]*:(\d+)")[1]
+        until(lambda: counted(url) == workers)
+        first = sorted(path.name for path in files.glob("*.db"))
+        for restarts in range(workers, workers * rounds + 1, workers):
+            for worker in server.workers():
+                os.kill(worker, signal.SIGKILL)
+            until(lambda wanted=workers + restarts: counted(url) == wanted)
+
+        assert counted(url) == workers * (rounds + 1)
+        assert len(list(files.glob("*.db"))) <= 2 * len(first)
+        assert "aura_streams_open 4.0" in requests.get(url, timeout=20).text
+
+
+def counted(url: str) -> float:
+    """What all workers have counted; nothing while none answers."""
+    try:
+        text = requests.get(url, headers={"Connection": "close"}, timeout=20).text
+    except requests.ConnectionError:
+        return 0
+    found = re.search(r'^aura_requests_total\{status="200",tier="ECO"\} (\S+)$', text, re.MULTILINE)
+    return float(found[1]) if found else 0
+
+
+def until(true) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

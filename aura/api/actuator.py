@@ -1,71 +1,169 @@
-"""What an operator asks: health and metrics."""
+"""What an operator asks: what runs here, metrics in three forms, log levels. Health is in a module of its own.
+
+The shapes are those of Spring Boot's actuator, which the old runbooks and tools know.
+"""
 
 from __future__ import annotations
 
-import os
-import shutil
-from typing import Any
+import platform
+from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import Any, TypeVar
 
 import gevent
 import orjson
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, g, request
 
-from .. import metrics
-from ..circuit import State
-from ..disconnect import draining
+from .. import __version__, memory, meters, metrics
+from ..call import TIERS
+from ..errors import BadRequest, Forbidden, NotFound, Unauthorized
 from ..gateway import Gateway
+from ..levels import NAMES, Levels
+from .reading import read_json
 
 blueprint = Blueprint("actuator", __name__, url_prefix="/actuator")
+BASE = "/actuator"
+# What belongs to each endpoint: the rules, and how the index calls those with a variable.
+_ENDPOINTS = {
+    "health": {"health": "/health", "health-path": "/health/<path:path>"},
+    "info": {"info": "/info"},
+    "prometheus": {"prometheus": "/prometheus"},
+    "metrics": {"metrics": "/metrics", "metrics-requiredMetricName": "/metrics/<name>"},
+    "loggers": {"loggers": "/loggers", "loggers-name": "/loggers/<name>"},
+}
 # The health groups, for probes: they answer without a key, as health itself does.
-PROBES = frozenset(("/actuator/health/liveness", "/actuator/health/readiness"))
-_LEAST_DISK = 10 * 1024 * 1024  # bytes free, as Spring's diskSpace asks by default
+PROBES = frozenset((f"{BASE}/health/liveness", f"{BASE}/health/readiness"))
+_PACKAGE = "aura-gateway"
+
+Result = TypeVar("Result")
 
 
-@blueprint.get("/health")
-def health() -> Response:
-    """Whether this worker can answer, and what that rests on."""
+def public_rules(endpoints: Iterable[str]) -> frozenset[str]:
+    """The rules that answer without a key: those of health, and of what the operator names."""
+    named = [rule for name in ("health", *endpoints) for rule in _ENDPOINTS.get(name, {}).values()]
+    return frozenset([*PROBES, *(BASE + rule for rule in named)])
+
+
+def _json(body: Any) -> Response:
+    return Response(orjson.dumps(body), mimetype="application/json")
+
+
+def _aside(work: Callable[[], Result]) -> Result:
+    """Do what takes milliseconds on a thread, so that the loop goes on."""
+    found: Result = gevent.get_hub().threadpool.apply(work)
+    return found
+
+
+@blueprint.get("")
+def index() -> Response:
+    """What there is, as HAL links. They are relative: what a client calls this host is not to be trusted."""
+    links = {"self": {"href": BASE, "templated": False}}
+    for rules in _ENDPOINTS.values():
+        for name, rule in rules.items():
+            path = rule.replace("<path:path>", "{*path}").replace("<name>", f"{{{name.partition('-')[2]}}}")
+            links[name] = {"href": BASE + path, "templated": path != rule}
+    return _json({"_links": links})
+
+
+@blueprint.get("/info")
+def info() -> Response:
+    """What runs here; nothing of the environment."""
     gateway: Gateway = current_app.extensions["aura"]
-    components: dict[str, Any] = {
-        "diskSpace": _up(shutil.disk_usage(os.getcwd()).free >= _LEAST_DISK),
-        "ping": _up(True),
-        "providers": _up(can_answer(gateway)),
-    }
-    return _healthy(components, draining())
+    on = [entry for entry in gateway.settings.providers.values() if entry.enabled]
+    tiers = {tier.value: sum(len(entry.models.get(tier, ())) for entry in on) for tier in TIERS}
+    return _json(
+        {
+            "app": {"name": _PACKAGE, "version": __version__},
+            "build": {"artifact": _PACKAGE, "name": "Aura Gateway", "version": __version__},
+            **_git(),
+            "python": {"version": platform.python_version(), "implementation": platform.python_implementation()},
+            "gateway": {"providers": len(on), "models": len(gateway.router.targets()), "tiers": tiers},
+        }
+    )
 
 
-@blueprint.get("/health/liveness")
-def liveness() -> Response:
-    """Whether the worker runs at all; what does not is restarted, so neither draining nor broken providers count."""
-    return _healthy({"ping": _up(True)}, False)
-
-
-@blueprint.get("/health/readiness")
-def readiness() -> Response:
-    """Whether calls should be sent here: not while draining, and not while no provider can answer."""
-    return _healthy({"providers": _up(can_answer(current_app.extensions["aura"]))}, draining())
-
-
-def _healthy(components: dict[str, Any], leaving: bool) -> Response:
-    down = any(part["status"] != "UP" for part in components.values())
-    status = "OUT_OF_SERVICE" if leaving else "DOWN" if down else "UP"
-    body = orjson.dumps({"status": status, "components": components})
-    return Response(body, 503 if leaving or down else 200, mimetype="application/json")
-
-
-def can_answer(gateway: Gateway) -> bool:
-    """Whether a target is left whose circuit is not open; what was never asked is taken to be well."""
-    states = gateway.fleet.states()
-    listed = gateway.router.targets()
-    return not listed or any(states.get(target) is not State.OPEN for target in listed)
-
-
-def _up(well: bool) -> dict[str, str]:
-    return {"status": "UP" if well else "DOWN"}
+def _git() -> dict[str, Any]:
+    """The commit that was installed, where pip was given a repository (``direct_url.json``, PEP 610)."""
+    try:
+        told = orjson.loads(distribution(_PACKAGE).read_text("direct_url.json") or b"{}")
+    except (PackageNotFoundError, ValueError):
+        return {}
+    commit = (told.get("vcs_info") or {}).get("commit_id")
+    return {"git": {"commit": {"id": commit}}} if commit else {}
 
 
 @blueprint.get("/prometheus")
 def prometheus() -> Response:
     """All metrics of all workers, in Prometheus' text or OpenMetrics by ``Accept``."""
     accept = request.headers.get("Accept", "")
-    body, content_type = gevent.get_hub().threadpool.apply(metrics.exposition, (accept,))
+    body, content_type = _aside(lambda: metrics.exposition(accept))
     return Response(body, content_type=content_type)
+
+
+@blueprint.get("/metrics")
+def metric_names() -> Response:
+    """The names of all metrics."""
+    return _json({"names": sorted(_aside(_meters))})
+
+
+@blueprint.get("/metrics/<name>")
+def metric(name: str) -> Response:
+    """One metric, of all workers together; ``?tag=key:value``, which may be repeated, selects among its series."""
+    wanted = tuple(_tag(text) for text in request.args.getlist("tag"))
+    meter = _aside(_meters).get(name)
+    told = meters.shown(name, meter, wanted) if meter is not None else None
+    if told is None:
+        raise NotFound("There is no such metric, or none with these tags; GET /actuator/metrics lists the names.")
+    return _json(told)
+
+
+def _meters() -> dict[str, meters.Meter]:
+    return meters.meters(metrics.families(), memory.used())
+
+
+def _tag(text: str) -> tuple[str, str]:
+    key, colon, value = text.partition(":")
+    if not colon or not key:
+        raise BadRequest("A tag is written key:value.", param="tag")
+    return key, value
+
+
+@blueprint.get("/loggers")
+def loggers() -> Response:
+    """The loggers and their levels."""
+    levels: Levels = current_app.extensions["aura.levels"]
+    return _json({"levels": NAMES[::-1], "loggers": {name: levels.of(name) for name in levels.known()}, "groups": {}})
+
+
+@blueprint.get("/loggers/<name>")
+def logger(name: str) -> Response:
+    """One logger's level."""
+    return _json(_levels_with(name).of(name))
+
+
+@blueprint.post("/loggers/<name>")
+def set_level(name: str) -> Response:
+    """Set a logger's level in all workers; ``null`` gives it back the one of the configuration."""
+    gateway: Gateway = current_app.extensions["aura"]
+    _check_may_administer(gateway)
+    levels = _levels_with(name)
+    level = read_json(request, gateway.settings.server.max_body).get("configuredLevel")
+    if level is not None and (not isinstance(level, str) or level.upper() not in NAMES):
+        raise BadRequest(f"A level is one of {', '.join(NAMES)}, or null.", param="configuredLevel")
+    levels.set(name, level.upper() if level else None)
+    return Response(status=204)
+
+
+def _levels_with(name: str) -> Levels:
+    levels: Levels = current_app.extensions["aura.levels"]
+    if name not in levels.known():
+        raise NotFound("There is no such logger; GET /actuator/loggers lists them.")
+    return levels
+
+
+def _check_may_administer(gateway: Gateway) -> None:
+    """A key is needed even where reading needs none; an administrator's, where there is such a key."""
+    if not g.caller:
+        raise Unauthorized("Setting a level needs one of the keys of aura.auth.keys.")
+    if not g.admin and any(key.admin for key in gateway.settings.auth.keys):
+        raise Forbidden("Only a key with admin: true may set a level.")

@@ -11,9 +11,6 @@ from ..errors import Unauthorized
 from ..settings import AuthSettings, ClientKey
 from .door import grammar_of
 
-# Rules that answer without a key; an actuator endpoint joins them by ``aura.actuator.public``.
-HEALTH = "/actuator/health"
-
 
 class Keys:
     """The clients' keys, held only as keyed hashes.
@@ -41,21 +38,24 @@ def register(app: Flask, settings: AuthSettings, public: frozenset[str]) -> None
     """Ask for a key before every view.
 
     Args:
-        public: rules of the URL map that need none.
+        public: rules of the URL map that need none; one that comes with a valid key is known there too.
     """
     keys = Keys(settings.keys)
 
     @app.before_request
     def authenticate() -> None:
         here = g._get_current_object()
-        here.caller, here.admin = "", False
+        here.caller, here.admin, here.known = "", False, not keys
         rule = request.url_rule
-        if rule is None or not keys or rule.rule in public:
+        if rule is None or not keys:
             return  # an unknown path is 404 whoever asks
         key = keys.find(_sent())
         if key is None:
+            if rule.rule in public:
+                return
             raise Unauthorized("A valid API key is needed: send it as 'Authorization: Bearer KEY'.")
         here.caller, here.admin = key
+        here.known = True
 
 
 def _sent() -> str:

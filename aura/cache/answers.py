@@ -53,6 +53,9 @@ class Store(Protocol):
     def usage(self) -> tuple[int, int]:
         """How many values there are, and their bytes."""
 
+    def ping(self) -> bool | None:
+        """Whether what lies beyond this host answers; None where nothing does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -98,6 +101,10 @@ class AnswerCache:
             Tier.PREMIUM: settings.premium_ttl,
         }
         self._codec = Codec()
+
+    def ping(self) -> bool | None:
+        """Whether the store beyond this host answers; None where there is none."""
+        return self._store.ping() if self._on else None
 
     def key(self, call: Call, plan: Plan) -> str | None:
         """The key of a call, None where the cache has no part in it.

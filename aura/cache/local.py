@@ -169,6 +169,9 @@ class LocalCache(BaseCache):
         """Give the lease of a key back."""
         self._level.release(key)
 
+    def ping(self) -> None:
+        """Nothing lies beyond this host."""
+
     def usage(self) -> tuple[int, int]:
         """How many values there are, and their bytes."""
         return self._level.usage()

@@ -94,6 +94,10 @@ class RedisCache(BaseCache):
         self._local.release(key)
         self._ask(lambda: self._redis.unlink(LEASE + key), write=True)
 
+    def ping(self) -> bool:
+        """Whether Redis answers; one that is known to be out of use is not asked. Waits for a second at most."""
+        return not self._gate.down and self._link.answers()
+
     def usage(self) -> tuple[int, int]:
         """How many values there are locally, and their bytes."""
         return self._local.usage()
