@@ -91,6 +91,10 @@ def _gateway(app: Flask, settings: Settings, known: catalogue.Catalogue) -> Gate
         gateway.guard = Guard(settings, moderation)
     if settings.log.record_prompts:
         gateway.recorder = Recorder(settings.log.record_prompts)
+    if settings.tracing.enabled:
+        from .tracing import Tracer  # takes 0.2 s and what the extra brings: only where it is wanted
+
+        gateway.tracer = Tracer(settings.tracing, settings.providers)
     return gateway
 
 

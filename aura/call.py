@@ -288,6 +288,25 @@ class Lease(Protocol):
         """Give back what the call did not use; idempotent."""
 
 
+class Traced(Protocol):
+    """What belongs to a call that is traced; see :mod:`aura.tracing`."""
+
+    headers: dict[str, str]
+    """What the provider is told of the trace."""
+
+    def begun(self, call: Call, planned: Planned) -> None:
+        """An attempt begins."""
+
+    def first_content(self, call: Call, seconds: float) -> None:
+        """The first content of its stream has come, so many seconds after it began."""
+
+    def ended(self, call: Call, attempt: Attempt) -> None:
+        """The attempt has ended."""
+
+    def finish(self, call: Call) -> None:
+        """The call has ended."""
+
+
 @dataclass(slots=True)
 class Call:
     """One client request, around the client's untouched body.
@@ -313,6 +332,8 @@ class Call:
         asked: how many attempts have begun; those that have ended are in ``attempts``.
         similarity: to the question whose stored answer was given; None where it was the same call's.
         upstream_s: seconds spent waiting for providers before the answer began.
+        upstream_id: what the provider that was asked last calls its answer.
+        trace: the call's spans, where it is traced.
         outcome: one word for the log: ok, error, cached, client_left, interrupted.
         lease: where the caller is limited.
         limited: the limit that it was refused by, ``key.requests`` or the like.
@@ -345,6 +366,8 @@ class Call:
     cost_usd: float = 0.0
     upstream_s: float = 0.0
     first_content_s: float | None = None
+    upstream_id: str = ""
+    trace: Traced | None = None
     outcome: str = "ok"
     status: int = 0
     done: bool = False

@@ -9,6 +9,7 @@ from dataclasses import replace
 import orjson
 
 from .call import Call, Json, Plan, estimate_tokens
+from .correlation import Correlated
 from .dialects import anthropic
 from .errors import AuraError, BadRequest, Failure, Reason
 from .failover import Attempts, Rules, Step
@@ -74,7 +75,8 @@ def _asked(gateway: Gateway, call: Call, body: Json, step: Step, deadline: float
         request, translation = provider.request(body, step.planned.model)
     request.url += "/count_tokens"
     request.body = orjson.dumps(anthropic.counted(translation.body))
-    response = gateway.upstream.send(request, deadline, fresh=step.fresh, token=provider.token)
+    sender = Correlated(gateway.upstream, call, provider)
+    response = sender.send(request, deadline, fresh=step.fresh, token=provider.token)
     try:
         data = response.read(deadline)
     finally:

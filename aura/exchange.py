@@ -18,7 +18,7 @@ from .errors import Failure, Reason
 from .failover import Step
 from .providers import Native, Provider
 from .sse import Decoder, Event, EventTooLarge, LineDecoder
-from .tokens import Sender
+from .tokens import Sends
 from .upstream import Response
 
 log = logging.getLogger("aura.exchange")
@@ -76,7 +76,7 @@ def ask(
     provider: Provider,
     planned: Planned,
     body: Json,
-    upstream: Sender,
+    upstream: Sends,
     deadline: float,
     fresh: bool,
     native: Native | None = None,
@@ -161,7 +161,7 @@ def stream(
     provider: Provider,
     planned: Planned,
     body: Json,
-    upstream: Sender,
+    upstream: Sends,
     deadline: float,
     fresh: bool,
     native: Native | None = None,

@@ -286,7 +286,7 @@ def note(call: Call, work: Call, first: bool) -> None:
     """Take over from the work what its reader's own call shows of it."""
     call.target, call.usage, call.dropped, call.mask = work.target, work.usage, work.dropped, work.mask
     if first:
-        call.cache = work.cache
+        call.cache, call.upstream_id = work.cache, work.upstream_id
         call.asked, call.attempts = work.asked, work.attempts
         call.cost_usd, call.upstream_s = work.cost_usd, work.upstream_s
         call.first_content_s, call.outcome = work.first_content_s, work.outcome

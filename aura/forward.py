@@ -15,6 +15,7 @@ import orjson
 from . import guarded, limits
 from .call import Answer, Call, Json, Plan, Planned, Target, Usage
 from .catalogue import Catalogue
+from .correlation import Correlated
 from .dialects import embeddings
 from .dialects.openai import usage_in
 from .errors import BadRequest, Failure, NotFound, Reason
@@ -71,7 +72,7 @@ class Forwarder:
                 raise BadRequest(f"The provider {provider.name} makes no embeddings.", param="model")
             content = orjson.dumps(embedder.request_out(body, model))
             until = self._until(step, deadline, 1)
-            data = _read(self._send(provider, "embeddings", model.name, content, JSON, until, step), until)
+            data = _read(self._send(call, provider, "embeddings", content, JSON, until, step), until)
             try:
                 parsed = orjson.loads(data)
                 return embedder.response_in(parsed, body, model)
@@ -134,7 +135,7 @@ class Forwarder:
         def ask(step: Step) -> tuple[Response, bytes | None]:
             planned, until = step.planned, self._until(step, deadline, limits.REASONING_FACTOR)
             provider = self._gateway.providers[planned.target.provider]
-            response = self._send(provider, PATHS[call.door], planned.model.name, content, media_type, until, step)
+            response = self._send(call, provider, PATHS[call.door], content, media_type, until, step)
             whole = _kind(response).startswith(JSON)
             return response, _read(response, until) if whole else None
 
@@ -159,17 +160,18 @@ class Forwarder:
 
     def _send(
         self,
+        call: Call,
         provider: Provider,
         path: str,
-        model: str,
         content: bytes | IO[bytes],
         media_type: str,
         deadline: float,
         step: Step,
     ) -> Response:
         """Send a request; an answer of another status than 200 is a failure."""
-        request = provider.door(path, model, content, media_type)
-        response = self._gateway.upstream.send(request, deadline, fresh=step.fresh, token=provider.token)
+        request = provider.door(path, step.planned.model.name, content, media_type)
+        sender = Correlated(self._gateway.upstream, call, provider)
+        response = sender.send(request, deadline, fresh=step.fresh, token=provider.token)
         if response.status == _OK:
             return response
         try:

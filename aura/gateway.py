@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 
@@ -14,6 +14,7 @@ from . import ceiling, exchange, guarded, limits, metered, rescue
 from .cache import AnswerCache, Stored
 from .call import Answer, Call, Json, Plan, Planned, Usage, Verdict, estimate_tokens
 from .classifier.remembered import Remembered
+from .correlation import Correlated
 from .dialects.beyond import only_of
 from .dialects.openai import capped
 from .errors import BadRequest, Failure, Reason
@@ -35,6 +36,9 @@ from .router import Router
 from .settings import Settings
 from .splice import put_in_place
 from .tokens import Sender
+
+if TYPE_CHECKING:  # it imports what an extra brings
+    from .tracing import Tracer
 
 log = logging.getLogger("aura.gateway")
 
@@ -73,6 +77,8 @@ class Gateway:
         self.recorder: Recorder | None = None
         """Notes every chat, where the operator wants that."""
         self._hedging = Hedging(settings.router.hedge) if settings.router.hedge else None
+        self.tracer: Tracer | None = None
+        """Begins a trace for every call, where the operator wants that."""
         self.flights, self._unlisted = Flights(ledger, self.headers), Unlisted(ledger)
         self.timeouts = {name: provider.timeout for name, provider in settings.providers.items()}
         router_settings = settings.router
@@ -244,7 +250,8 @@ class Gateway:
         until = share(limit, deadline, step)
 
         def ask(provider: Provider, body: Json, native: Native | None) -> Whole:
-            return exchange.ask(provider, planned, body, self.upstream, until, step.fresh, native)
+            sender = Correlated(self.upstream, call, provider)
+            return exchange.ask(provider, planned, body, sender, until, step.fresh, native)
 
         whole = self._spoken(call, planned, body, ask)
         return whole if call.mask is None else guarded.restored(whole, call.mask)
@@ -284,7 +291,8 @@ class Gateway:
         until = deadline if step.last else share(limit, deadline, step)
 
         def ask(provider: Provider, body: Json, native: Native | None) -> Incoming:
-            return exchange.stream(provider, planned, body, self.upstream, until, step.fresh, native)
+            sender = Correlated(self.upstream, call, provider)
+            return exchange.stream(provider, planned, body, sender, until, step.fresh, native)
 
         incoming = self._spoken(call, planned, body, ask)
         opened = Opened(incoming, step, started, reasoning)

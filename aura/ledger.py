@@ -43,6 +43,8 @@ class Ledger:
         if not step.fresh:  # in the place of one that met a stale connection
             call.asked += 1
         self._fleet.begun(target)
+        if call.trace is not None:
+            call.trace.begun(call, step.planned)
 
     def failed(self, call: Call, step: Step, started: float, failure: Failure, usage: Usage | None = None) -> None:
         """An attempt ended in a failure.
@@ -62,6 +64,7 @@ class Ledger:
                 "target": target.name,
                 "reason": failure.reason.value,
                 "upstream_status": failure.status or None,
+                "upstream_request_id": call.upstream_id or None,
                 "detail": failure.message or None,
             },
         )
@@ -111,6 +114,8 @@ class Ledger:
         spent = 0.0 if usage is None else self._bill(call, step, usage, failure is not None)
         attempt = Attempt(target, outcome, failure, usage, call.first_content_s, duration, spent, step.hedge)
         call.attempts.append(attempt)
+        if call.trace is not None:
+            call.trace.ended(call, attempt)
 
     def _bill(self, call: Call, step: Step, usage: Usage, failed: bool) -> float | None:
         """Count an attempt's tokens and dollars; returns the dollars, None where its price is not known."""
@@ -153,6 +158,8 @@ class Ledger:
             call.first_content_s = self._clock() - call.started
         self._fleet.first_content(target, seconds)
         metrics.time_to_first_token[(target.provider,)].observe(seconds)
+        if call.trace is not None:
+            call.trace.first_content(call, seconds)
 
     def finish(self, call: Call, status: int) -> None:
         """The call has ended; only the first word counts."""
@@ -174,6 +181,8 @@ class Ledger:
         tier = call.tier.value if call.tier else "none"
         metrics.requests[tier, str(status)].inc()
         metrics.request_duration[tier, "true" if call.stream else "false"].observe(duration)
+        if call.trace is not None:
+            call.trace.finish(call)
         if log.isEnabledFor(logging.INFO):
             log.handle(Event(log.name, "request.done", facts(call, duration)))
 
@@ -216,6 +225,7 @@ def facts(call: Call, duration: float) -> dict[str, Any]:
     usage = call.usage
     return {
         "id": call.id,
+        "door": call.door,
         "route": call.route,
         "tenant": call.caller or None,
         "tier": call.tier.value if call.tier else None,
@@ -237,4 +247,5 @@ def facts(call: Call, duration: float) -> dict[str, Any]:
         "masked": None if call.mask is None else call.mask.counts.total(),
         "limited": call.limited or None,
         "similarity": None if call.similarity is None else round(call.similarity, 4),
+        "upstream_request_id": call.upstream_id or None,
     }

@@ -188,6 +188,9 @@ rate_limited = Series(
 client_disconnects = Counter(
     "aura_client_disconnects_total", "Clients that left before their answer had ended.", registry=registry
 )
+spans_lost = Counter(
+    "aura_spans_lost_total", "Spans of traces lost because the collector did not take them.", registry=registry
+)
 log_lost = Counter("aura_log_lost_total", "Log lines lost because nobody took them in time.", registry=registry)
 
 

@@ -443,6 +443,27 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TracingSettings:
+    """``aura.tracing``."""
+
+    enabled: bool = setting(
+        False, "boolean", "Whether calls are traced by OpenTelemetry; needs `pip install 'aura-gateway[otel]'`."
+    )
+    endpoint: str = setting(
+        "http://localhost:4318",
+        "url",
+        "The collector that takes OTLP over HTTP; `/v1/traces` is put behind it.",
+        environment=("OTEL_EXPORTER_OTLP_ENDPOINT",),
+    )
+    sample: float = setting(
+        1.0, "number", "The part of the calls that is traced; a client's own trace decides for itself.", least=0, most=1
+    )
+    service_name: str = setting(
+        "aura-gateway", "text", "What the traces call this service.", environment=("OTEL_SERVICE_NAME",)
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything an operator decided, checked. ``providers`` holds those that are on."""
 
@@ -458,6 +479,7 @@ class Settings:
     guardrails: GuardrailSettings = GuardrailSettings()
     actuator: ActuatorSettings = ActuatorSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """What the operator should be told at start, one sentence each (a provider off for want of its key)."""
@@ -479,6 +501,7 @@ SECTIONS: dict[str, type[Any]] = {
     "guardrails": GuardrailSettings,
     "actuator": ActuatorSettings,
     "log": LogSettings,
+    "tracing": TracingSettings,
 }
 
 # The entries that need not be written: their settings where nothing else is said, and the vendors' own variables.

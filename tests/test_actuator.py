@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import time
@@ -303,6 +304,19 @@ def test_a_worker_that_comes_later_has_the_level_too_and_a_reload_begins_anew():
             time.sleep(0.01)
 
         assert levels(server, "gunicorn") == {"INFO"}
+
+
+def test_a_log_line_says_everything_about_a_call():
+    with gateway("aura:\n" + KEYS) as server:
+        chat(server.port, "auto", headers={**KEY, "X-Request-Id": "told"})
+        line = json.loads(server.wait_for(r'\{.*"id":"told".*\}')[0])
+
+    assert line["event"] == "request.done"
+    assert {
+        "id", "tenant", "door", "tier", "score", "target", "attempts", "outcome", "status", "ttft_s", "duration_s",
+        "tokens_in", "tokens_out", "cost_usd", "cache", "upstream_request_id",
+    } <= line.keys()  # fmt: skip
+    assert (line["door"], line["tenant"], line["outcome"], line["cache"]) == ("chat", "a", "ok", "miss")
 
 
 def test_a_scrape_of_many_providers_stays_small():

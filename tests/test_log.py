@@ -22,7 +22,8 @@ import requests
 
 from aura import log, sink
 from aura.settings import LogSettings
-from tests.calls import chat
+from tests.calls import chat, provider
+from tests.faulty import Faulty
 from tests.server import APPLICATION, CONF, ROOT, gateway
 
 pytestmark = pytest.mark.xdist_group("log")
@@ -389,3 +390,41 @@ def piped() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     finally:
         process.kill()
         process.wait(20)
+
+
+# ---- ids
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("openai", ["x-request-id", "x-client-request-id"]),
+        ("anthropic", ["x-request-id"]),
+        ("ollama", ["x-request-id"]),
+    ],
+)
+def test_the_clients_id_goes_to_the_provider_and_comes_back(kind, names):
+    with Faulty() as upstream:
+        config = "aura:\n  providers:\n" + provider("p", upstream.url, kind=kind)
+        with gateway(config) as server:
+            outcome = chat(server.port, "auto", stream=False, headers={"X-Request-Id": "client-id.1"})
+
+    assert outcome.headers["x-request-id"] == "client-id.1"
+    assert [upstream.asked[0].headers.get(name) for name in names] == ["client-id.1"] * len(names)
+
+
+@pytest.mark.parametrize("sent", ["", "a b", "é", "x" * 129, "-first"])
+def test_an_id_that_is_not_well_formed_is_replaced(sent):
+    with gateway() as server:
+        outcome = chat(server.port, "auto", headers={"X-Request-Id": sent.encode()})
+
+    assert re.fullmatch(r"req_[0-9a-f]{32}", outcome.headers["x-request-id"])
+
+
+def test_an_id_that_the_operator_sends_stands_above_ours():
+    with Faulty() as upstream:
+        entry = provider("p", upstream.url).replace("timeout:", "headers: {X-Request-Id: fixed}, timeout:")
+        with gateway("aura:\n  providers:\n" + entry) as server:
+            chat(server.port, "auto", stream=False)
+
+    assert upstream.asked[0].headers["x-request-id"] == "fixed"

@@ -90,6 +90,8 @@ def new_call(here: Any, asked: Request, door: str, grammar: str = "openai") -> C
         started=here.started,
         created=int(time.time()),
     )
+    if here.gateway.tracer is not None:
+        here.gateway.tracer.begin(call, environ)
     here.gateway.quota.check(call)
     return call
 

@@ -59,6 +59,8 @@ def settings(tree: Tree, problems: Problems) -> Settings:
     _thresholds(tree, sections["classifier"], problems)
     if sections["log"].record_prompts:
         notes.append(f"WARNING: prompts are recorded in {sections['log'].record_prompts} (aura.log.record-prompts).")
+    if sections["tracing"].enabled and not _has_opentelemetry():
+        problems.append(("aura.tracing.enabled", "needs what pip install 'aura-gateway[otel]' brings"))
     entries = providers.read(tree)
     _semantic(tree, sections["cache"], entries.on, problems)
     problems += entries.problems
@@ -66,6 +68,13 @@ def settings(tree: Tree, problems: Problems) -> Settings:
     if problems:
         raise ConfigurationError(problems)
     return Settings(**sections, providers=entries.on, notes=(*notes, *entries.notes))
+
+
+def _has_opentelemetry() -> bool:
+    try:
+        return find_spec("opentelemetry.sdk.trace") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _unknown(tree: Tree) -> Problems:

@@ -85,6 +85,7 @@ class Provider:
         serves: of which models it answers, for one of another's ``also``; None: of all.
         also: the other grammars that the same server speaks, by name, each as a provider of its own.
         token: how the token is asked for that goes in ``Authorization``, for a provider that takes no key.
+        id_headers: the headers in which it is told the request's id.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Provider:
     address: str = ""
     embedder: Embedder | None = None
     embed_url: str = ""
+    id_headers: tuple[str, ...] = ("x-request-id",)
 
     def door(self, path: str, model: str, content: bytes | IO[bytes], media_type: str) -> HttpRequest:
         """Build a request to one of the provider's other doors.

@@ -31,6 +31,7 @@ _REQUIRED_SINCE = "2024-06-01"
 _SCHEMA_SINCE = "2024-08-01"
 _USAGE_SINCE = "2024-08-01"
 _COMPLETION_TOKENS_SINCE = "2024-09-01"
+_ID_HEADERS = ("x-request-id", "x-ms-client-request-id")
 _LATEST = "9999-12-31"
 _TAIL = re.compile(r"(/openai)?(/v1|/deployments(/[^/?]*)?)?/?$")
 
@@ -53,6 +54,7 @@ def provider(settings: ProviderSettings) -> Provider:
             address=url.replace("chat/completions", "{door}"),
             embedder=embeddings.OPENAI,
             token=_token(settings),
+            id_headers=_ID_HEADERS,
         )
     )
 
@@ -65,6 +67,7 @@ def _claude(settings: ProviderSettings, base: str) -> Provider:
         url=f"{base}/v1/messages",
         headers=headers_of(settings, own),
         token=_token(settings),
+        id_headers=_ID_HEADERS,
     )
 
 

@@ -51,6 +51,7 @@ def provider(settings: ProviderSettings) -> Provider:
             streams=streams,
             address=f"{base}/{{door}}",
             embedder=embeddings.OPENAI,
+            id_headers=("x-request-id", "x-client-request-id"),
         )
     )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from requests import PreparedRequest
+from requests import PreparedRequest, Session
 
 from ..call import HttpRequest
 from .adapter import Adapter
 from .response import MAX_BODY, Response
 
-__all__ = ["Response", "Upstream"]
+__all__ = ["Response", "Upstream", "session"]
 
 
 class Upstream:
@@ -56,3 +56,10 @@ class Upstream:
     def close(self) -> None:
         """Close the idle connections."""
         self._adapter.close()
+
+
+def session() -> Session:
+    """A session of requests' own for a library that wants one; like ours it reads nothing of the environment."""
+    made = Session()
+    made.trust_env = False
+    return made
