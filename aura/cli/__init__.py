@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from .. import __version__
-from . import calibrate, check, explain, models, replay, serve
+from . import calibrate, check, explain, models, replay, serve, top
 
-_COMMANDS = (serve, check, models, explain, calibrate, replay)
+_COMMANDS = (serve, check, models, explain, calibrate, replay, top)
 
 
 def parser() -> argparse.ArgumentParser:
