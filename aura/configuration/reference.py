@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,24 +37,32 @@ _KINDS = {
 }
 
 
-def filled_in(text: str) -> str:
-    """A document with its generated parts as the code has them now."""
-    return _PART.sub(lambda match: f"<!-- begin {match[1]} -->\n{_parts()[match[1]]()}\n<!-- end {match[1]} -->", text)
+Parts = Mapping[str, Callable[[], str]]
 
 
-def main(paths: Sequence[str]) -> None:
+def filled_in(text: str, parts: Parts | None = None) -> str:
+    """A document with its generated parts as the code has them now.
+
+    Args:
+        parts: what makes each; by default those of the configuration.
+    """
+    made = _parts() if parts is None else parts
+    return _PART.sub(lambda match: f"<!-- begin {match[1]} -->\n{made[match[1]]()}\n<!-- end {match[1]} -->", text)
+
+
+def main(paths: Sequence[str], parts: Parts | None = None) -> None:
     """Fill in the documents of these paths."""
     for path in map(Path, paths):
-        path.write_text(filled_in(path.read_text("utf-8")), "utf-8")
+        path.write_text(filled_in(path.read_text("utf-8"), parts), "utf-8")
 
 
-def _parts() -> dict[str, Callable[[], str]]:
+def _parts() -> Parts:
     sections = {f"aura.{name}": _section(name, record) for name, record in SECTIONS.items()}
     return {
         **sections,
-        "models": lambda: _table(("key", "value", "default", ""), (_plain(one) for _, one in declared(ModelSettings))),
-        "keys": lambda: _table(("key", "value", "default", ""), (_plain(one) for _, one in declared(ClientKey))),
-        "moderation": lambda: _table(
+        "models": lambda: table(("key", "value", "default", ""), (_plain(one) for _, one in declared(ModelSettings))),
+        "keys": lambda: table(("key", "value", "default", ""), (_plain(one) for _, one in declared(ClientKey))),
+        "moderation": lambda: table(
             ("key", "value", "default", ""), (_plain(one) for _, one in declared(ModerationSettings))
         ),
         "built-in": _built_in,
@@ -65,11 +73,11 @@ def _parts() -> dict[str, Callable[[], str]]:
 def _section(name: str, record: type[Any]) -> Callable[[], str]:
     path = ("aura", name, "NAME") if name == "providers" else ("aura", name)
 
-    def table() -> str:
+    def made() -> str:
         rows = ((*_plain(one), _variables((*path, one.key), one)) for _, one in declared(record))
-        return _table(("key", "value", "default", "", "environment"), rows)
+        return table(("key", "value", "default", "", "environment"), rows)
 
-    return table
+    return made
 
 
 def _plain(one: Setting) -> tuple[str, ...]:
@@ -118,7 +126,7 @@ def _built_in() -> str:
         told = ", ".join(f"{tier} `{model}`" for tier, model in models.items())
         named = [f"`{what}` for `{key}`" for (entry, key), what in VENDOR_VARIABLES.items() if entry == name]
         rows.append((f"`{name}`", f"`{values['base-url']}`" if "base-url" in values else "", told, ", ".join(named)))
-    return _table(("entry", "`base-url`", "models", "variables of the vendor's"), rows)
+    return table(("entry", "`base-url`", "models", "variables of the vendor's"), rows)
 
 
 def _old_names() -> str:
@@ -129,14 +137,15 @@ def _old_names() -> str:
         rows.append(
             (f"`{'.'.join(row.path)}`", _spring(row.path), f"`{'.'.join(row.now)}`" if row.now else "", sentence)
         )
-    return _table(("old key", "old variable", "now", ""), rows)
+    return table(("old key", "old variable", "now", ""), rows)
 
 
 def _spring(path: tuple[str, ...]) -> str:
     return f"`{variable(path).replace('.', '_')}`"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
