@@ -93,6 +93,8 @@ class Ledger:
         if step.retry:
             self._fleet.budget.give_back()
         self._fleet.circuit(target).settle(step.permit, Effect.NEUTRAL)
+        if call.trace is not None:
+            call.trace.ended(call, Attempt(target, "unmade"))
 
     def _end(
         self,

@@ -30,7 +30,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from . import __version__, metrics, upstream
-from .call import Attempt, Call, Json, Planned
+from .call import Attempt, Call, Json, Planned, Target
 from .settings import ProviderSettings, TracingSettings
 
 MAX_WAITING = 4096  # spans that wait for their export; what comes beyond them is lost
@@ -109,14 +109,14 @@ class Trace:
 
     def __init__(self, tracer: Any, providers: Mapping[str, Json], span: Span) -> None:
         self._tracer, self._providers, self._span = tracer, providers, span
-        self._attempt: Span | None = None
-        self._stream: Span | None = None
+        self._attempts: dict[Target, Span] = {}  # two at once where a late target is hedged
+        self._streams: dict[Target, Span] = {}
         self.headers: dict[str, str] = {}
 
     def begun(self, call: Call, planned: Planned) -> None:
         """An attempt begins."""
         target, operation = planned.target, call.door if call.door in _OTHERS else "chat"
-        self._attempt = self._tracer.start_span(
+        span = self._attempts[target] = self._tracer.start_span(
             f"{operation} {target.model}",
             context=set_span_in_context(self._span),
             kind=SpanKind.CLIENT,
@@ -129,19 +129,20 @@ class Trace:
             },
         )
         self.headers = {}
-        _PROPAGATOR.inject(self.headers, set_span_in_context(self._attempt))
+        _PROPAGATOR.inject(self.headers, set_span_in_context(span))
 
     def first_content(self, call: Call, seconds: float) -> None:
         """The first content of the attempt's stream has come."""
-        if self._attempt is None or call.target is None:
+        attempt = self._attempts.get(call.target) if call.target is not None else None
+        if attempt is None or call.target is None:
             return
-        self._attempt.set_attribute("gen_ai.response.time_to_first_chunk", seconds)
-        context = set_span_in_context(self._attempt)
-        self._stream = self._tracer.start_span(f"stream {call.target.model}", context=context)
+        attempt.set_attribute("gen_ai.response.time_to_first_chunk", seconds)
+        context = set_span_in_context(attempt)
+        self._streams[call.target] = self._tracer.start_span(f"stream {call.target.model}", context=context)
 
     def ended(self, call: Call, attempt: Attempt) -> None:
         """The attempt has ended, and with it its stream."""
-        span, stream, self._attempt, self._stream = self._attempt, self._stream, None, None
+        span, stream = self._attempts.pop(attempt.target, None), self._streams.pop(attempt.target, None)
         if span is None:
             return
         if call.upstream_id:
