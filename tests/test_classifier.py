@@ -126,6 +126,8 @@ BEFORE = [
     "Kindly ",
     "I hope you are doing well. ",
     "Sorry to bother you, ",
+    "Dear Dr. Okafor, ",
+    "Hi Claude, ",
 ]
 AFTER = [
     "",
@@ -138,6 +140,11 @@ AFTER = [
     " Merci beaucoup !",
     " Vielen Dank im Voraus!",
     " thank you so much :)",
+    "\n\nBest,\nJohn",
+    "\nKind regards,\nMaria K.",
+    " Thanks, Priya",
+    " Thank you! - Bob",
+    "\nMit freundlichen Grüßen\nHans Meier",
 ]
 
 

@@ -58,6 +58,13 @@ def test_only_the_last_of_several_shown_questions_is_asked():
         ("Bonjour, quelle heure est-il ? Merci beaucoup !", "quelle heure est-il ?"),
         ("你好，请证明这个定理。谢谢！", "证明这个定理。"),
         ("hi", ""),
+        ("Name a river.\n\nBest,\nJohn", "name a river."),
+        ("Name a river\n\nKind regards,\nJohn Smith", "name a river"),
+        ("Name a river. Thank you! — Ada K.", "name a river."),
+        ("Dear Dr. Smith, name a river. Merci beaucoup, Zoé", "name a river."),
+        ("Mit freundlichen Grüßen\nHans", ""),
+        ("Which is best, python or rust?", "which is best, python or rust?"),
+        ("How do you say thank you in French", "how do you say thank you in french"),
         ("Thanks a lot, you were very helpful", "you were very helpful"),
     ],
 )

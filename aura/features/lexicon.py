@@ -343,12 +343,35 @@ FORMULAS = frozenset(
     i'm looking forward to your answer|i am looking forward to your answer|have a nice day|have a good one
     how are you|how are you doing|how are you today|good luck|god bless you|i owe you one|it means a lot to me
     that would be great|that would be very helpful|any help would be great|i need your help|i need some help
+    best wishes|kind regards|take care|sent from my iphone|have a great day|have a good day|have a lovely day
     """.strip()
     .replace("\n", "|")
     .split("|")
 )
-# Where none of these stands at either end of a text, no courtesy does.
-POLITE = COURTESY | {formula.split()[-1] for formula in FORMULAS}
+FORMULAS_IN_ORDER = tuple(sorted(FORMULAS))
+# What goes before a signature, and what does so only before a sign, as expressions.
+CLOSINGS = (
+    "regards|thanks|thank you|thx|cheers|sincerely|respectfully|cordially|grüßen|grüße|gruß|mfg|danke|cordialement|"
+    "merci|saludos|gracias|atentamente|cumprimentos|atenciosamente|obrigado|obrigada|saluti|grazie|уважением|спасибо|"
+    "pozdrawiam|dziękuję|saygılarımla|teşekkürler|groet|groeten|bedankt|hälsningar|tack|hilsen|terveisin"
+)
+CLOSINGS_BEFORE_SIGNS = "best|yours|truly|wishes|love|greetings|care|please|lg|bisous|abrazo|abraço"
+WARMTH = (
+    "kind|kindest|best|warm|warmest|many|with|yours|very|all the|take|mit|freundlichen|viele|liebe|beste|un|saludo|"
+    "cordiali|distinti|с|met|vriendelijke|med|vänliga|muchas|muito|bien"
+)
+MUCH = (
+    "a lot|so much|very much|again|in advance|for everything|for your help|for your time|for the help|for helping|"
+    "beaucoup|d'avance|vielmals|im voraus|für ihre hilfe|für deine hilfe|de antemano|por todo|por su ayuda|mille|"
+    "большое|за помощь|pela ajuda|op voorhand|så mycket|z góry"
+)
+SALUTATIONS = (
+    "hi|hello|hey|dear|greetings|hallo|liebe|lieber|bonjour|cher|chère|salut|hola|estimado|estimada|querido|ciao|caro|"
+    "cara|olá|prezado|привет|здравствуйте|уважаемый|cześć|merhaba|sevgili|hej|beste"
+)
+# One of these is among the last words of a text that ends with a closing.
+LAST = frozenset(f"{CLOSINGS}|{CLOSINGS_BEFORE_SIGNS}".replace(" ", "|").split("|"))
+NAMES = frozenset("john mary mr mrs ms dr prof professor sir madam team claude".split())
 # Words that a request may begin with before it says what is asked.
 LEADS = frozenset(
     """

@@ -13,6 +13,8 @@ from . import lexicon, scripts
 
 HEAD = 1400
 TAIL = 1000
+# How many characters and tokens from an end courtesy is looked for.
+_END, _END_TOKENS = 125, 25
 # Of a long text, the request stands at one of its ends: two sentences there, of no more tokens than this.
 _LONG = 120
 _ASK = 50
@@ -20,19 +22,30 @@ _ASK = 50
 # Words (with what is bound by an apostrophe or a hyphen), numbers, and signs one by one.
 _TOKEN = re.compile(r"\w[\w'’-]*|[^ \w]")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-# A sentence at the beginning or the end, of words alone: what holds digits, brackets or code is never courtesy.
-_FIRST = re.compile(r"(?:[^\W\d_]|[\s'’-]){0,120}[.!?,;:。！？，、،؟।\-–—]+")
-_LAST = re.compile(r"(?:^|[^\w\s'’-]|\d)((?:[^\W\d_]|[\s'’-]){1,120}[.!?。！？।~ :)]*[^\w\s\"'`)\]}>.!?]{0,3})$")
+# Where a sentence that could be courtesy ends, and everything that may follow its end.
+_STOP = re.compile(r"[^\w\s'’-]|\d|\s[-–—]\s")
+_STOPS = frozenset(".!?,;:。！？，、،؟।-–—")
+_BETWEEN = " .!?,;:。！？，、،؟।-–—"
+# The last sentence of a text that is read backwards, of words alone: what holds digits or brackets is never courtesy.
+_LAST = re.compile(r"(?:[^\w\s\"'`)\]}>.!?]{0,3}[.!?。！？।~ :)]*+)((?:[^\W\d_]|['’-]|\s(?![-–—]\s)){1,120}+)(?!\w)")
+_NAME = r"[^\W\d_]+(?:['’-][^\W\d_]+)*+[. ]*+"
+# A closing with the name that follows it; words that often mean more are one only before a sign.
+_SIGNED = re.compile(
+    rf"(?:^|(?<=[^\w'’-]))(?:(?:{lexicon.WARMTH}) )*(?:(?:{lexicon.CLOSINGS})(?: (?:{lexicon.MUCH}))?(?: ?[,.!–—-]+ ?| )|"
+    rf"(?:{lexicon.CLOSINGS_BEFORE_SIGNS}) ?[,–—-]+ ?)[–—-]? ?((?:{_NAME}){{1,3}})$"
+)
+_GREETED = re.compile(
+    rf"(?:{lexicon.SALUTATIONS}) (?:(?:dr|mr|mrs|ms|prof|professor)\.? )?((?:{_NAME}){{1,2}})[,!:–—-]+ ?"
+)
 _HAIL = re.compile(r"(?:hi|hello|hey|hallo|bonjour|salut|hola|ciao|olá|привет|merhaba)\s(?:there\s|all\s)?")
 _THANKS = re.compile(
-    r"(?:\s(?:thanks|thank you|thx|ty|please|cheers|danke|bitte|merci|gracias|grazie|obrigado|спасибо|пожалуйста))+"
-    r"[.! ]*$"
+    r"(?:\s(?:thanks|thank you|thx|ty|please|cheers|regards|danke|bitte|merci|gracias|grazie|obrigado|спасибо|"
+    r"пожалуйста))+[.! ]*$"
 )
 _MARKS = ((" ", ". "), (" ", ") "), ("(", ") "), (" ", ": "))
 _ANSWER = re.compile(r"(?:the )?(?:correct |best )?answer(?: is)?:?\s*\(?$")
 _SHOT = re.compile(r"(?:^|\s)(?:question|q|input|example|problem)(?: ?\d+)? ?:")
 # Scripts without blanks between words, or that bind endings to them: from Hebrew on, but not Cyrillic or Greek.
-_BLANKS = str.maketrans(dict.fromkeys('.!?,;:。！？，、،؟।-–—()"“”«»', " "))
 _SCRIPT = re.compile("[\u0590-\u0fff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _QUOTED = re.compile(r"\"[^\"]{1,200}\"|“[^”]{1,200}”|«[^»]{1,200}»|„[^“”]{1,200}[“”]|「[^」]{1,200}」")
 _ENDS = frozenset(".?!:。？！：؟।")
@@ -76,55 +89,110 @@ def read(prompt: str) -> Text:
     if skipped:
         prompt = f"{prompt[:HEAD]} {prompt[-TAIL:]}"
     whole = " ".join(prompt.lower().split())
-    stem = without_courtesy(whole)
-    text = Text(length=len(stem) + skipped, skipped=skipped, courtesy=bool(whole) and not stem)
-    if stem.endswith((":", "(", "is")):
-        stem = (stem[:-40] + _ANSWER.sub("", stem[-40:])).rstrip()
-    stem, text.shots = _last_shot(stem)
-    start, text.choices = _options(stem)
-    if start:
-        stem, text.options = stem[:start], stem[start:]
-        text.option_tokens = _TOKEN.findall(text.options)
-    text.stem = stem
-    text.tokens = _drop_softeners(_TOKEN.findall(stem))
-    text.ask = _request(stem, text.tokens)
-    if not stem.isascii():
-        text.dense = len(_SCRIPT.findall(stem))
+    stem, shots = _last_shot(whole)
+    text = _apart(stem)
+    length = len(whole) + skipped
+    if _is_courteous(stem, text):
+        asked = without_courtesy(stem)
+        if asked != stem:
+            length -= len(stem) - len(asked)
+            text = _apart(asked)
+            text.courtesy = not asked
+    text.length, text.skipped, text.shots = length, skipped, shots
+    text.tokens = _drop_softeners(text.tokens)
+    text.ask = _request(text.stem, text.tokens)
+    if not text.stem.isascii():
+        text.dense = len(_SCRIPT.findall(text.stem))
     return text
 
 
+def _apart(stem: str) -> Text:
+    """The question and the answers to choose from, each with its tokens; the form of the answer is dropped."""
+    start, choices = _options(stem)
+    if stem.endswith((":", "(", "is")):
+        stem = (stem[:-40] + _ANSWER.sub("", stem[-40:])).rstrip()
+    if not start:
+        return Text(stem=stem, tokens=_TOKEN.findall(stem))
+    question, options = stem[:start], stem[start:]
+    return Text(
+        stem=question,
+        options=options,
+        choices=choices,
+        tokens=_TOKEN.findall(question),
+        option_tokens=_TOKEN.findall(options),
+    )
+
+
+def _is_courteous(stem: str, text: Text) -> bool:
+    """Whether there may be courtesy at either end; where there is none, no more is looked for."""
+    known, formulas = lexicon.COURTESY, lexicon.FORMULAS_IN_ORDER
+    last = (text.option_tokens or text.tokens)[-_END_TOKENS:]
+    return not (
+        stem.isascii()
+        and known.isdisjoint(text.tokens[:_END_TOKENS])
+        and known.isdisjoint(last)
+        and lexicon.LAST.isdisjoint(last[-6:])
+        and not stem.startswith(formulas)
+        and not stem.rstrip(_BETWEEN).endswith(formulas)
+    )
+
+
 def without_courtesy(text: str) -> str:
-    """Drop greetings, thanks and good wishes at both ends of a text in lower case; empty if nothing else is in it."""
-    ends = text if len(text) < 260 else f"{text[:130]} {text[-130:]}"
-    if lexicon.POLITE.isdisjoint(ends.translate(_BLANKS).split()):
-        return text if text.isascii() else _without_phrases(text)
-    for _ in range(6):
-        found = _FIRST.match(text)
-        if not found or not _is_courtesy(found[0]):
-            break
-        text = text[found.end() :].lstrip()
-    for _ in range(6):
-        found = _LAST.search(text[-130:])
-        if not found or not _is_courtesy(found[1]):
-            break
-        text = text[: len(text) - len(found[1])].rstrip(" ,;:-–—")
-    if len(text) <= 120 and _is_courtesy(text):
-        return ""
-    if hail := _HAIL.match(text):
-        text = text[hail.end() :]
-    if thanks := _THANKS.search(text, max(0, len(text) - 60)):
-        text = text[: thanks.start()]
+    """Drop greetings, thanks, good wishes and names at both ends of a text in lower case; empty if nothing remains."""
+    text = _without_opening(_without_closing(text))
     return text if text.isascii() else _without_phrases(text)
 
 
-def _is_courtesy(sentence: str) -> bool:
-    words = _WORD.findall(sentence)
+def _without_opening(text: str) -> str:
+    for _ in range(6):
+        named = _GREETED.match(text)
+        if named and all(map(_is_name, _WORD.findall(named[1]))):
+            text = text[named.end() :]
+            continue
+        stop = _STOP.search(text, 0, _END)
+        if not stop or stop[0].strip() not in _STOPS or not _is_courtesy(_WORD.findall(text, 0, stop.start())):
+            break
+        text = text[stop.end() :].lstrip(_BETWEEN)
+    if hail := _HAIL.match(text):
+        text = text[hail.end() :]
+    return text
+
+
+def _without_closing(text: str) -> str:
+    for _ in range(6):
+        text = _without_signature(text)
+        found = _LAST.match(text[: -_END - 1 : -1])
+        if not found or not _is_courtesy(_WORD.findall(found[1][::-1])):
+            break
+        text = text[: len(text) - found.end()].rstrip(" ,;:-–—")
+    if thanks := _THANKS.search(text, max(0, len(text) - 60)):
+        text = text[: thanks.start()]
+    return text
+
+
+def _without_signature(text: str) -> str:
+    start = max(0, len(text) - _END)
+    while signed := _SIGNED.search(text, start):
+        if all(map(_is_name, _WORD.findall(signed[1]))):
+            return text[: signed.start()].rstrip(" ,;:-–—")
+        start = signed.start() + 1
+    return text
+
+
+def _is_courtesy(words: list[str]) -> bool:
     if not words or len(words) > 24:
         return False
     if " ".join(words) in lexicon.FORMULAS:
         return True
     known = lexicon.COURTESY
     return not known.isdisjoint(words) and all(word in known or word in lexicon.COMPANY for word in words)
+
+
+def _is_name(word: str) -> bool:
+    """Whether a word may be somebody's name: no other meaning of it is known."""
+    if word in lexicon.NAMES:
+        return True
+    return not (word in lexicon.WORDS or word in lexicon.COURTESY or word in lexicon.COMPANY or word in lexicon.CODE)
 
 
 def _without_phrases(text: str) -> str:
