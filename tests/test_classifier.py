@@ -218,7 +218,7 @@ def test_the_change_that_flips_a_decision_does_so(prompt):
     for flip in found["flips"]:
         values = [*measures.values]
         values[features.NAMES.index(flip["feature"])] = flip["to"]
-        score, probabilities = model.load().score(features.Measures(values, measures.terms))
+        score, probabilities = model.load().score(features.Measures(values, measures.tokens, measures.option_tokens))
         assert flip["tier"] == learned.decide(score, probabilities, 0.4, 0.7) != found["tier"]
 
 

@@ -81,7 +81,7 @@ class Conversations:
 def measure(bodies: list[dict]) -> Measured:
     """Measure chat bodies with the package's own features."""
     found = [features.measure(body) for body in bodies]
-    return Measured(np.array([one.values for one in found], float), [one.terms for one in found])
+    return Measured(np.array([one.values for one in found], float), [set(one.terms()) for one in found])
 
 
 def prompts(folder: Path) -> Prompts:

@@ -14,7 +14,7 @@ from .. import features
 from ..call import TIERS, Json, Tier, Verdict
 from ..features import Measures
 from ..settings import ClassifierSettings
-from .model import Model, load
+from .model import Model, Sums, bounded, load
 
 MARGIN = 0.1
 
@@ -36,7 +36,7 @@ def decide(score: float, probabilities: tuple[float, ...], low: float, high: flo
 
     Args:
         score: the gain head's, 0..1.
-        probabilities: of ECO, BALANCED, PREMIUM.
+        probabilities: of ECO, BALANCED, PREMIUM; anything that is in their order will do.
         low: from here on BALANCED.
         high: from here on PREMIUM.
     """
@@ -77,22 +77,26 @@ def flips(model: Model, measures: Measures, low: float, high: float) -> list[Jso
 
     A change is as large as the difference of the logarithms; counts change to the nearest whole number.
     """
-    present = decide(*model.score(measures), low, high)
+    sums = model.sums(measures)
+    present = _tier(sums, low, high)
     best: dict[Tier, tuple[float, int, float]] = {}
-    for place, edges in model.edges().items():
-        value = measures.values[place]
+    for place, (edges, value) in enumerate(zip(model.edges(), measures.values, strict=True)):
         for edge in edges:
             changed = _beyond(edge, value, features.NAMES[place])
-            size = abs(log1p(changed) - log1p(value))
-            values = [*measures.values]
-            values[place] = changed
-            tier = decide(*model.score(Measures(values, measures.terms)), low, high)
-            if tier != present and size < best.get(tier, (float("inf"),))[0]:
-                best[tier] = (size, place, changed)
+            tier = _tier(model.moved(sums, measures, place, changed), low, high)
+            if tier is not present:
+                size = abs(log1p(changed) - log1p(value))
+                if size < best.get(tier, (float("inf"),))[0]:
+                    best[tier] = (size, place, changed)
     return [
         {"feature": features.NAMES[place], "from": float(measures.values[place]), "to": changed, "tier": tier}
         for tier, (_, place, changed) in sorted(best.items(), key=lambda item: item[1][0])
     ]
+
+
+def _tier(sums: Sums, low: float, high: float) -> Tier:
+    total, *logits = sums
+    return decide(bounded(total), (0.0, *logits), low, high)
 
 
 def _beyond(edge: float, value: float, name: str) -> float:

@@ -12,13 +12,14 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import compress
 from math import exp, log1p, sqrt
 from typing import Any
 
 import orjson
 
 from .. import features
-from ..features import Measures
+from ..features import Measures, Term
 
 EXAM = 3
 _OPTIONS = features.NAMES.index("options")
@@ -27,60 +28,84 @@ _WORDS = features.NAMES.index("words")
 _FEW = 5.0
 _END = 0.1
 
-# A feature, its edges, and what a value between them adds: to the gain, to the rest of the score, to the two logits.
-Step = tuple[int, list[float], list[tuple[float, float, float, float]]]
+# The edges of a feature, and what a value between them adds: to the score and to the two logits.
+Step = tuple[list[float], list[tuple[float, float, float]]]
+# The score before its ends are bent, and the logits of BALANCED and PREMIUM against ECO.
+Sums = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The numbers of ``classifier.json``, ready for use."""
+    """The numbers of ``classifier.json``, ready for use; a step for each feature, others for exam questions."""
 
     base: float
     exam: float
     length: float
     logits: tuple[float, float]
     steps: tuple[Step, ...]
-    phrases: dict[str | tuple[str, str], float]
-    known: frozenset[str | tuple[str, str]]
+    exam_steps: tuple[Step, ...]
+    phrases: dict[Term, float]
+    known: frozenset[Term]
     gain_at: tuple[tuple[float, float], ...]
 
     def score(self, measures: Measures) -> tuple[float, tuple[float, float, float]]:
         """The score, and the probabilities of ECO, BALANCED, PREMIUM."""
+        total, balanced, premium = self.sums(measures)
+        return bounded(total), _softmax(balanced, premium)
+
+    def sums(self, measures: Measures) -> Sums:
+        """What the score and the probabilities are made of."""
         values = measures.values
-        total, rest, (balanced, premium) = self.base + self.length * log1p(values[_WORDS]), 0.0, self.logits
-        for place, edges, adds in self.steps:
-            if value := values[place]:
-                gain, tier, to_balanced, to_premium = adds[bisect_left(edges, value)]
-                total += gain
-                rest += tier
-                balanced += to_balanced
-                premium += to_premium
-        found = self.known & measures.terms
+        total, (balanced, premium) = self.base + self.length * log1p(values[_WORDS]), self.logits
+        steps = self.steps
+        if values[_OPTIONS] >= EXAM:
+            total += self.exam
+            steps = self.exam_steps
+        for (edges, adds), value in compress(zip(steps, values, strict=True), values):
+            more, to_balanced, to_premium = adds[bisect_left(edges, value)]
+            total += more
+            balanced += to_balanced
+            premium += to_premium
+        found = self.known.intersection(measures.terms())
         if found:
             total += sum(map(self.phrases.__getitem__, found)) / sqrt(len(found) + _FEW)
-        total += self.exam if values[_OPTIONS] >= EXAM else rest
-        return bounded(total), _softmax(balanced, premium)
+        return total, balanced, premium
+
+    def moved(self, sums: Sums, measures: Measures, place: int, value: float) -> Sums:
+        """What the sums would be if one feature had another value; like a new sum, but for the last digits."""
+        values = measures.values
+        if place == _OPTIONS and (value >= EXAM) != (values[_OPTIONS] >= EXAM):
+            changed = [*values]
+            changed[place] = value
+            return self.sums(Measures(changed, measures.tokens, measures.option_tokens))
+        edges, adds = (self.exam_steps if values[_OPTIONS] >= EXAM else self.steps)[place]
+        before, after = adds[bisect_left(edges, values[place])], adds[bisect_left(edges, value)]
+        total, balanced, premium = (old - gone + new for old, gone, new in zip(sums, before, after, strict=True))
+        if place == _WORDS:
+            total += self.length * (log1p(value) - log1p(values[place]))
+        return total, balanced, premium
 
     def contributions(self, measures: Measures) -> dict[str, float]:
         """What adds up to the score, by the name of a feature; besides ``base``, ``phrasing`` and ``bounds``."""
-        values, exam = measures.values, measures.values[_OPTIONS] >= EXAM
+        values = measures.values
+        exam = values[_OPTIONS] >= EXAM
         found = {"base": self.base}
-        for place, edges, adds in self.steps:
-            gain, tier, *_ = adds[bisect_left(edges, values[place])]
-            found[features.NAMES[place]] = gain if exam else gain + tier
-        name = features.NAMES[_WORDS]
-        found[name] = found.get(name, 0.0) + self.length * log1p(values[_WORDS])
+        for name, (edges, adds), value in zip(
+            features.NAMES, self.exam_steps if exam else self.steps, values, strict=True
+        ):
+            found[name] = adds[bisect_left(edges, value)][0]
+        found[features.NAMES[_WORDS]] += self.length * log1p(values[_WORDS])
         if exam:
-            found["options"] = found.get("options", 0.0) + self.exam
-        known = sorted(self.known & measures.terms, key=str)
+            found["options"] += self.exam
+        known = sorted(self.known.intersection(measures.terms()), key=str)
         found["phrasing"] = sum(self.phrases[term] for term in known) / sqrt(len(known) + _FEW)
         total = sum(found.values())
         found["bounds"] = bounded(total) - total
         return {name: amount for name, amount in found.items() if amount}
 
-    def edges(self) -> dict[int, list[float]]:
+    def edges(self) -> list[list[float]]:
         """For each feature the values at which anything changes, in order."""
-        return {place: edges for place, edges, _ in self.steps}
+        return [edges for edges, _ in self.steps]
 
     def gain(self, score: float) -> float:
         """The mean gain of a strong over a weak model that was seen at a score, between 0 and 1."""
@@ -117,24 +142,32 @@ def read(data: dict[str, Any]) -> Model:
     """
     if tuple(data["features"]) != features.NAMES:
         raise ValueError("classifier.json was made for other features; train it anew")
-    place = {name: number for number, name in enumerate(features.NAMES)}
     balanced, premium = data["probabilities"]
-    phrases: dict[str | tuple[str, str], float] = {}
+    phrases: dict[Term, float] = {}
     for term, weight in data["phrases"].items():
         left, blank, right = term.partition(" ")
         phrases[(left, right) if blank else term] = weight
+    steps, exam_steps = zip(*(_steps(data["steps"].get(name)) for name in features.NAMES), strict=True)
     return Model(
         base=data["base"],
         exam=data["exam"],
         length=data["length"],
         logits=(balanced, premium),
-        steps=tuple(
-            (place[name], step["edges"], [(0.0, 0.0, 0.0, 0.0), *map(tuple, step["adds"])])
-            for name, step in data["steps"].items()
-        ),
+        steps=steps,
+        exam_steps=exam_steps,
         phrases=phrases,
         known=frozenset(phrases),
         gain_at=tuple((score, gain) for score, gain in data["gain_at"]),
+    )
+
+
+def _steps(step: dict[str, Any] | None) -> tuple[Step, Step]:
+    """The step of a feature, and the same for exam questions; where there is none, one that adds nothing."""
+    edges, rows = (step["edges"], step["adds"]) if step else ([], [])
+    nothing = (0.0, 0.0, 0.0)
+    return (
+        (edges, [nothing, *((gain + tier, *logits) for gain, tier, *logits in rows)]),
+        (edges, [nothing, *((gain, *logits) for gain, _, *logits in rows)]),
     )
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
+from operator import add, itemgetter
 
 from ..call import Json
 from . import lexicon, scripts
@@ -53,6 +55,8 @@ _EFFORTS = {"none": 0.0, "minimal": 1.0, "low": 2.0, "medium": 3.0, "high": 4.0,
 Counts = dict[str | None, int]
 _class_of = lexicon.WORDS.get
 _NONE: Counts = dict.fromkeys(lexicon.CLASSES, 0)
+_every_class = itemgetter(*lexicon.CLASSES)
+_every_topic = itemgetter(*lexicon.TOPICS)
 _COMMON = frozenset(word for word, name in lexicon.WORDS.items() if name in ("common", "what", "conditional"))
 _PAIRS = frozenset(lexicon.PAIRS)
 _HEAVY_MATHS = frozenset("∫∑∏√∂∇∞≤≥≠≡∈∀∃→⇒⇔⊂⊃∪∩∧∨¬±×÷π∼~^")
@@ -73,17 +77,23 @@ _PRICE = re.compile(r"\$ ?\d")
 Term = str | tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Measures:
     """What was found in a conversation.
 
     Args:
         values: one number for each of :data:`NAMES`.
-        terms: words, and pairs of neighbouring words, of the last user turn.
+        tokens: words, numbers and signs of the last user turn.
+        option_tokens: those of the answers that it lists.
     """
 
     values: list[float]
-    terms: set[Term]
+    tokens: list[str]
+    option_tokens: list[str]
+
+    def terms(self) -> Iterator[Term]:
+        """The tokens and the pairs of neighbours; some come more than once."""
+        return chain(self.tokens, pairwise(self.tokens), self.option_tokens, pairwise(self.option_tokens))
 
 
 def measure(body: Json) -> Measures:
@@ -92,11 +102,13 @@ def measure(body: Json) -> Measures:
     messages = [message for message in found if isinstance(message, dict)] if isinstance(found, list) else []
     last = next((place for place in range(len(messages) - 1, -1, -1) if messages[place].get("role") == "user"), -1)
     text = read(text_of(messages[last])) if last >= 0 else Text()
-    bag, pairs = Counter(text.tokens), set(pairwise(text.tokens))
-    asks, about = _classes(text, pairs)
-    words = [token for token in bag if token[0].isalpha()]
-    numbers = sum([bag[token] for token in bag if token[0].isdigit()])
-    size = _size(text, words, sum([bag[word] for word in words]))
+    bag = Counter(text.tokens)
+    asks, about = _classes(text)
+    words = [*filter(str.isalpha, bag)]
+    others = [token for token in bag if not token.isalpha()]
+    words += [token for token in others if token[0].isalpha()]
+    numbers = sum([bag[token] for token in others if token[0].isdigit()])
+    size = _size(text, words, len(text.tokens) - sum([bag[token] for token in others if not token[0].isalpha()]))
     values = [
         *size,
         *_structure(text, bag, numbers),
@@ -104,12 +116,10 @@ def measure(body: Json) -> Measures:
         *_form(text, asks, size[0]),
         *_language(text, asks),
         *_conversation(body, messages, last),
-        *[asks[name] for name in lexicon.CLASSES],
+        *_every_class(asks),
         *about,
     ]
-    terms: set[Term] = set(bag)
-    terms.update(text.option_tokens, pairs, pairwise(text.option_tokens))
-    return Measures(values, terms)
+    return Measures(values, text.tokens, text.option_tokens)
 
 
 def text_of(message: Json) -> str:
@@ -123,12 +133,11 @@ def text_of(message: Json) -> str:
     return ""
 
 
-def _classes(text: Text, pairs: set[tuple[str, str]]) -> tuple[Counts, list[int]]:
+def _classes(text: Text) -> tuple[Counts, tuple[int, ...]]:
     """Count the classes of words in the request, and the topics in everything."""
     ask = text.ask
-    whole = ask is text.tokens
     asks = _NONE | Counter(map(_class_of, ask))
-    for pair in _PAIRS & (pairs if whole else set(pairwise(ask))):
+    for pair in _PAIRS.intersection(pairwise(ask)):
         asks[lexicon.PAIRS[pair]] += 1
     if asks["foreign"] or not text.stem.isascii():
         for token in ask:
@@ -138,11 +147,11 @@ def _classes(text: Text, pairs: set[tuple[str, str]]) -> tuple[Counts, list[int]
         ends = text.stem if len(text.stem) <= 300 else text.stem[:80] + text.stem[-80:]
         for name, phrases in scripts.WORDS:
             asks[name] += sum(phrase in ends for phrase in phrases)
-    about = asks if whole else Counter(map(_class_of, text.tokens))
+    about = _every_topic(asks if ask is text.tokens else _NONE | Counter(map(_class_of, text.tokens)))
     if not text.options:
-        return asks, [about.get(name, 0) for name in lexicon.TOPICS]
-    among = Counter(map(_class_of, text.option_tokens)).get
-    return asks, [about.get(name, 0) + among(name, 0) for name in lexicon.TOPICS]
+        return asks, about
+    among = _every_topic(_NONE | Counter(map(_class_of, text.option_tokens)))
+    return asks, tuple(map(add, about, among))
 
 
 def _size(text: Text, words: list[str], count: float) -> list[float]:
@@ -220,7 +229,7 @@ def _signs(text: Text, bag: Counter[str], numbers: int) -> list[float]:
         sum([sign(one, 0) for one in _HEAVY_MATHS]) if strange else 0,
         dollars - prices,
         prices + sign("%", 0) + (sum([sign(one, 0) for one in _MONEY]) if strange else 0),
-        len(_LETTERS.intersection(bag)),
+        len(bag.keys() & _LETTERS),
     ]
 
 

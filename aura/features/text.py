@@ -31,7 +31,8 @@ _LAST = re.compile(r"(?:[^\w\s\"'`)\]}>.!?]{0,3}[.!?。！？।~ :)]*+)((?:[^\W
 _NAME = r"[^\W\d_]+(?:['’-][^\W\d_]+)*+[. ]*+"
 # A closing with the name that follows it; words that often mean more are one only before a sign.
 _SIGNED = re.compile(
-    rf"(?:^|(?<=[^\w'’-]))(?:(?:{lexicon.WARMTH}) )*(?:(?:{lexicon.CLOSINGS})(?: (?:{lexicon.MUCH}))?(?: ?[,.!–—-]+ ?| )|"
+    rf"(?:^|(?<=[^\w'’-]))(?:(?:{lexicon.WARMTH}) )*"
+    rf"(?:(?:{lexicon.CLOSINGS})(?: (?:{lexicon.MUCH}))?(?: ?[,.!–—-]+ ?| )|"
     rf"(?:{lexicon.CLOSINGS_BEFORE_SIGNS}) ?[,–—-]+ ?)[–—-]? ?((?:{_NAME}){{1,3}})$"
 )
 _GREETED = re.compile(
