@@ -71,7 +71,7 @@ def steps(values: np.ndarray) -> tuple[np.ndarray, list[tuple[int, float]]]:
     return np.array(columns, float).T, meaning
 
 
-def vocabulary(terms: list[set], least: int = 20) -> dict:
+def vocabulary(terms: list[set], least: int = 40) -> dict:
     """Words and pairs that enough prompts have, in a fixed order."""
     counts: dict = {}
     for found in terms:

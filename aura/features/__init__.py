@@ -61,13 +61,11 @@ _COMMON = frozenset(word for word, name in lexicon.WORDS.items() if name in ("co
 _PAIRS = frozenset(lexicon.PAIRS)
 _HEAVY_MATHS = frozenset("∫∑∏√∂∇∞≤≥≠≡∈∀∃→⇒⇔⊂⊃∪∩∧∨¬±×÷π∼~^")
 _MONEY = frozenset("€£¥₹₽")
+_SENTENCE_ENDS = frozenset(".?!")
 _LETTERS = frozenset("bcdfghjklmnpqrstuvwxyz")
 _CODE_MARKS = ("```", "==", "();", "->", "=>", "</", "/>", "!=", "::", ">>>", "){", ") {", "[/")
 _ACCENTS = re.compile("[\u00df-\u00f6\u00f8-\u024f]")
 _CYRILLIC = re.compile("[\u0370-\u052f]")
-_NUMBERED = re.compile(r"(?:^|\s)\d{1,2}[.)]\s")
-_BIG = re.compile(r"\d{4}|\d,\d{3}")
-_DECIMAL = re.compile(r"\d\.\d")
 _ENDS = (".", "?", "!", "。", "？", ":", "`")
 # Signs of other scripts, by the place of their like in the list of structure.
 _WIDE = ((5, "•"), (6, "…"), (7, "？؟"), (8, "！"), (9, "“”「«"), (10, "（"), (11, "："), (12, "，、"))
@@ -107,7 +105,7 @@ def measure(body: Json) -> Measures:
     words = [*filter(str.isalpha, bag)]
     others = [token for token in bag if not token.isalpha()]
     words += [token for token in others if token[0].isalpha()]
-    numbers = sum([bag[token] for token in others if token[0].isdigit()])
+    numbers = [token for token in others if token[0].isdigit()]
     size = _size(text, words, len(text.tokens) - sum([bag[token] for token in others if not token[0].isalpha()]))
     values = [
         *size,
@@ -178,7 +176,7 @@ def _size(text: Text, words: list[str], count: float) -> list[float]:
     ]
 
 
-def _structure(text: Text, bag: Counter[str], numbers: int) -> list[float]:
+def _structure(text: Text, bag: Counter[str], numbers: list[str]) -> list[float]:
     stem, options, sign = text.stem, text.options, bag.get
     count = stem.count
     values: list[float] = [
@@ -187,7 +185,7 @@ def _structure(text: Text, bag: Counter[str], numbers: int) -> list[float]:
         len([token for token in text.option_tokens if token[0].isdigit()]),
         "all of the" in options or "none of the" in options or "both a" in options,
         text.shots,
-        (count(" - ") if "-" in bag else 0) + (len(_NUMBERED.findall(stem)) if numbers else 0),
+        (count(" - ") if "-" in bag else 0) + (_numbered(stem) if numbers else 0),
         count("__") + count("..."),
         sign("?", 0),
         sign("!", 0),
@@ -205,7 +203,25 @@ def _structure(text: Text, bag: Counter[str], numbers: int) -> list[float]:
     return values
 
 
-def _signs(text: Text, bag: Counter[str], numbers: int) -> list[float]:
+def _numbered(stem: str) -> int:
+    """How many numbers of one or two digits stand before a mark, as in a list."""
+    pieces = [*stem.split(". ")[:-1], *stem.split(") ")[:-1]]
+    return len([piece for piece in pieces if (end := piece[-3:].rpartition(" ")[2]).isdigit() and len(end) < 3])
+
+
+def _between_digits(stem: str, sign: str, after: int) -> int:
+    """How often a sign stands behind a digit and before so many."""
+    pieces = stem.split(sign)
+    return len(
+        [
+            True
+            for before, behind in pairwise(pieces)
+            if behind[:after].isdigit() and len(behind) >= after and before[-1:].isdigit()
+        ]
+    )
+
+
+def _signs(text: Text, bag: Counter[str], numbers: list[str]) -> list[float]:
     stem, sign = text.stem, bag.get
     equals, less, more, semicolons = sign("=", 0), sign("<", 0), sign(">", 0), sign(";", 0)
     braces, ticks = sign("{", 0) + sign("[", 0), sign("`", 0)
@@ -221,9 +237,9 @@ def _signs(text: Text, bag: Counter[str], numbers: int) -> list[float]:
         stem.count("```") if ticks else 0,
         semicolons,
         stem.count("_"),
-        numbers,
-        len(_BIG.findall(stem)) if numbers else 0,
-        len(_DECIMAL.findall(stem)) if numbers else 0,
+        sum([bag[token] for token in numbers]),
+        sum([bag[token] for token in numbers if len(token) > 3]) + (_between_digits(stem, ",", 3) if numbers else 0),
+        _between_digits(stem, ".", 1) if numbers else 0,
         sign("\\", 0),
         sign("+", 0) + equals + sign("*", 0) + less + more + sign("/", 0) + sign("^", 0),
         sum([sign(one, 0) for one in _HEAVY_MATHS]) if strange else 0,
@@ -261,9 +277,10 @@ def _form(text: Text, asks: Counts, words: float) -> list[float]:
 
 def _last_sentence_start(tokens: list[str]) -> str:
     """The first word of the last sentence, if it is not also the first sentence."""
-    for place in range(len(tokens) - 3, max(0, len(tokens) - 40), -1):
-        if tokens[place] in ".?!":
-            return tokens[place + 1]
+    last = tokens[-3:-40:-1]
+    for place, token in enumerate(last[: len(tokens) - 3]):
+        if token in _SENTENCE_ENDS:
+            return tokens[len(tokens) - 2 - place]
     return ""
 
 
@@ -285,8 +302,9 @@ def _conversation(body: Json, messages: list[Json], last: int) -> list[float]:
     for place, message in enumerate(messages):
         content = message.get("content")
         if isinstance(content, list):
-            parts.update([str(part.get("type")) for part in content if isinstance(part, dict)])
-            content = text_of(message)
+            kinds = [part.get("type") for part in content if isinstance(part, dict)]
+            parts.update([kind for kind in kinds if isinstance(kind, str)])
+            content = text_of(message) if place != last else None
         if place == last or not isinstance(content, str):
             continue
         if message.get("role") in ("system", "developer"):

@@ -343,6 +343,7 @@ FORMULAS = frozenset(
     i'm looking forward to your answer|i am looking forward to your answer|have a nice day|have a good one
     how are you|how are you doing|how are you today|good luck|god bless you|i owe you one|it means a lot to me
     that would be great|that would be very helpful|any help would be great|i need your help|i need some help
+    looking forward to hearing from you|i look forward to hearing from you|looking forward to hear from you
     best wishes|kind regards|take care|sent from my iphone|have a great day|have a good day|have a lovely day
     """.strip()
     .replace("\n", "|")
@@ -378,7 +379,7 @@ LEADS = frozenset(
     i i'd i'm was am just wondering if whether you could can would will tell me like want need to know help us we so
     """.split()
 )
-# Leading words that only soften a request; what follows them is the request.
+# Words that soften a request; what follows them is the request.
 SOFTENERS = frozenset("please kindly bitte svp пожалуйста proszę lütfen alstublieft snälla prosím tolong".split())
 # Classes that tell what a text is about: they are counted in the whole of it, answer options included.
 TOPICS = (

@@ -153,7 +153,7 @@ def _without_opening(text: str) -> str:
         stop = _STOP.search(text, 0, _END)
         if not stop or stop[0].strip() not in _STOPS or not _is_courtesy(_WORD.findall(text, 0, stop.start())):
             break
-        text = text[stop.end() :].lstrip(_BETWEEN)
+        text = text[stop.end() :].lstrip(_BETWEEN).removeprefix("but ")
     if hail := _HAIL.match(text):
         text = text[hail.end() :]
     return text
@@ -210,7 +210,7 @@ def _without_phrases(text: str) -> str:
 
 def _drop_softeners(tokens: list[str]) -> list[str]:
     start = 0
-    while start < len(tokens) - 3 and tokens[start] in lexicon.LEADS:
+    while start < len(tokens) - 3 and (tokens[start] in lexicon.LEADS or tokens[start] in lexicon.SOFTENERS):
         start += 1
     if start:
         tokens = tokens[start:]
