@@ -9,40 +9,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from . import lexicon, scripts
+from . import courtesy, lexicon
 
 HEAD = 1400
 TAIL = 1000
-# How many characters and tokens from an end courtesy is looked for.
-_END, _END_TOKENS = 125, 25
 # Of a long text, the request stands at one of its ends: two sentences there, of no more tokens than this.
 _LONG = 120
 _ASK = 50
 
 # Words (with what is bound by an apostrophe or a hyphen), numbers, and signs one by one.
 _TOKEN = re.compile(r"\w[\w'’-]*|[^ \w]")
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-# Where a sentence that could be courtesy ends, and everything that may follow its end.
-_STOP = re.compile(r"[^\w\s'’-]|\d|\s[-–—]\s")
-_STOPS = frozenset(".!?,;:。！？，、،؟।-–—")
-_BETWEEN = " .!?,;:。！？，、،؟।-–—"
-# The last sentence of a text that is read backwards, of words alone: what holds digits or brackets is never courtesy.
-_LAST = re.compile(r"(?:[^\w\s\"'`)\]}>.!?]{0,3}[.!?。！？।~ :)]*+)((?:[^\W\d_]|['’-]|\s(?![-–—]\s)){1,120}+)(?!\w)")
-_NAME = r"[^\W\d_]+(?:['’-][^\W\d_]+)*+[. ]*+"
-# A closing with the name that follows it; words that often mean more are one only before a sign.
-_SIGNED = re.compile(
-    rf"(?:^|(?<=[^\w'’-]))(?:(?:{lexicon.WARMTH}) )*"
-    rf"(?:(?:{lexicon.CLOSINGS})(?: (?:{lexicon.MUCH}))?(?: ?[,.!–—-]+ ?| )|"
-    rf"(?:{lexicon.CLOSINGS_BEFORE_SIGNS}) ?[,–—-]+ ?)[–—-]? ?((?:{_NAME}){{1,3}})$"
-)
-_GREETED = re.compile(
-    rf"(?:{lexicon.SALUTATIONS}) (?:(?:dr|mr|mrs|ms|prof|professor)\.? )?((?:{_NAME}){{1,2}})[,!:–—-]+ ?"
-)
-_HAIL = re.compile(r"(?:hi|hello|hey|hallo|bonjour|salut|hola|ciao|olá|привет|merhaba)\s(?:there\s|all\s)?")
-_THANKS = re.compile(
-    r"(?:\s(?:thanks|thank you|thx|ty|please|cheers|regards|danke|bitte|merci|gracias|grazie|obrigado|спасибо|"
-    r"пожалуйста))+[.! ]*$"
-)
 _MARKS = ((" ", ". "), (" ", ") "), ("(", ") "), (" ", ": "))
 _ANSWER = re.compile(r"(?:the )?(?:correct |best )?answer(?: is)?:?\s*\(?$")
 _SHOT = re.compile(r"(?:^|\s)(?:question|q|input|example|problem)(?: ?\d+)? ?:")
@@ -93,8 +69,8 @@ def read(prompt: str) -> Text:
     stem, shots = _last_shot(whole)
     text = _apart(stem)
     length = len(whole) + skipped
-    if _is_courteous(stem, text):
-        asked = without_courtesy(stem)
+    if courtesy.may_be(stem, text.tokens, text.option_tokens or text.tokens):
+        asked = courtesy.dropped(stem)
         if asked != stem:
             length -= len(stem) - len(asked)
             text = _apart(asked)
@@ -122,90 +98,6 @@ def _apart(stem: str) -> Text:
         tokens=_TOKEN.findall(question),
         option_tokens=_TOKEN.findall(options),
     )
-
-
-def _is_courteous(stem: str, text: Text) -> bool:
-    """Whether there may be courtesy at either end; where there is none, no more is looked for."""
-    known, formulas = lexicon.COURTESY, lexicon.FORMULAS_IN_ORDER
-    last = (text.option_tokens or text.tokens)[-_END_TOKENS:]
-    return not (
-        stem.isascii()
-        and known.isdisjoint(text.tokens[:_END_TOKENS])
-        and known.isdisjoint(last)
-        and lexicon.LAST.isdisjoint(last[-6:])
-        and not stem.startswith(formulas)
-        and not stem.rstrip(_BETWEEN).endswith(formulas)
-    )
-
-
-def without_courtesy(text: str) -> str:
-    """Drop greetings, thanks, good wishes and names at both ends of a text in lower case; empty if nothing remains."""
-    text = _without_opening(_without_closing(text))
-    return text if text.isascii() else _without_phrases(text)
-
-
-def _without_opening(text: str) -> str:
-    for _ in range(6):
-        named = _GREETED.match(text)
-        if named and all(map(_is_name, _WORD.findall(named[1]))):
-            text = text[named.end() :]
-            continue
-        stop = _STOP.search(text, 0, _END)
-        if not stop or stop[0].strip() not in _STOPS or not _is_courtesy(_WORD.findall(text, 0, stop.start())):
-            break
-        text = text[stop.end() :].lstrip(_BETWEEN).removeprefix("but ")
-    if hail := _HAIL.match(text):
-        text = text[hail.end() :]
-    return text
-
-
-def _without_closing(text: str) -> str:
-    for _ in range(6):
-        text = _without_signature(text)
-        found = _LAST.match(text[: -_END - 1 : -1])
-        if not found or not _is_courtesy(_WORD.findall(found[1][::-1])):
-            break
-        text = text[: len(text) - found.end()].rstrip(" ,;:-–—")
-    if thanks := _THANKS.search(text, max(0, len(text) - 60)):
-        text = text[: thanks.start()]
-    return text
-
-
-def _without_signature(text: str) -> str:
-    start = max(0, len(text) - _END)
-    while signed := _SIGNED.search(text, start):
-        if all(map(_is_name, _WORD.findall(signed[1]))):
-            return text[: signed.start()].rstrip(" ,;:-–—")
-        start = signed.start() + 1
-    return text
-
-
-def _is_courtesy(words: list[str]) -> bool:
-    if not words or len(words) > 24:
-        return False
-    if " ".join(words) in lexicon.FORMULAS:
-        return True
-    known = lexicon.COURTESY
-    return not known.isdisjoint(words) and all(word in known or word in lexicon.COMPANY for word in words)
-
-
-def _is_name(word: str) -> bool:
-    """Whether a word may be somebody's name: no other meaning of it is known."""
-    if word in lexicon.NAMES:
-        return True
-    return not (word in lexicon.WORDS or word in lexicon.COURTESY or word in lexicon.COMPANY or word in lexicon.CODE)
-
-
-def _without_phrases(text: str) -> str:
-    before = ""
-    while text != before:
-        before = text
-        for phrase in scripts.COURTESY:
-            text = text.removeprefix(phrase).lstrip("，、,!！。. ") if text.startswith(phrase) else text
-            if phrase in text[-len(phrase) - 4 :]:
-                short = text.rstrip("!！。.~ ")
-                text = short[: -len(phrase)].rstrip("，、, ") if short.endswith(phrase) else text
-    return text
 
 
 def _drop_softeners(tokens: list[str]) -> list[str]:

@@ -1,0 +1,201 @@
+"""Courtesy at both ends of a prompt: greetings, thanks, good wishes and the names that go with them ask for nothing.
+
+It is known by its words, in a text in lower case with single blanks. Every expression here looks at the last or first
+:data:`_END` characters only.
+"""
+
+from __future__ import annotations
+
+import re
+
+from . import lexicon, scripts
+
+# How many characters and tokens from an end courtesy is looked for.
+_END, _END_TOKENS = 125, 25
+# A sentence made of these and of common words, with at least one of the first kind, asks nothing: it is courtesy.
+COURTESY = frozenset(
+    """
+    please kindly thanks thank thx grateful appreciate appreciated sorry bother hope hello hi hey dear greetings
+    wonderful lovely regards sincerely trouble moment wondering favour rush hurry pressure lot
+    whenever fantastic amazing awesome brilliant mind obliged bless blessed million chance patience hopefully
+    schön legend genius cheers pleasure welcome morning afternoon evening apologies excuse pardon
+    bitte danke vielen grüße hallo liebe lieber merci bonjour salut svp plaît cordialement bonsoir gracias hola favor
+    saludos buenos buenas grazie ciao prego cortesia saluti obrigado obrigada olá favor пожалуйста спасибо привет
+    здравствуйте благодарю proszę dziękuję cześć dzień lütfen teşekkürler teşekkür merhaba alstublieft alsjeblieft
+    bedankt dank tack hej snälla takk kiitos prosím děkuji tolong terima kasih
+    hopeful rushing gladly ta yo
+    """.split()
+)
+# Words that go along with courtesy and ask for nothing by themselves.
+COMPANY = frozenset(
+    """
+    i i'm i'd i'll you you're your yours me my we us it this that these a an the in of to for and or so very much many
+    is are am be been was would could can will may might shall do does did have has had if not no any all well good
+    nice great best kind help helping helpful time day today week patience advance question assistant friend there
+    really truly just quick little bit everything being having with on at as by from one what mind able soon
+    ai chatbot let know wish doing today's assistance attention support effort efforts advice thoughts busy disturb
+    following ask something means answer get it's don't reply response understanding request when assist answering
+    hear back soon glad lifesaver star life most else happen days i've see ya later till then free here again else's
+    mean message finds whether too give take tell reading spare second minute
+    god rock mate buddy pal bro dude sir madam folks everyone everybody team kindly fellow
+    having hearing forward look looking happy glad love again always ever too also
+    sehr im voraus für ihre deine hilfe mir könnten sie du kannst und die guten tag morgen abend beaucoup d'avance
+    pour votre ton aide vous me pourriez s'il te de antemano por su tu ayuda muchas mucho podría usted un una días
+    tardes in anticipo per il tuo suo aiuto mille molto muito pela sua ajuda bom dia заранее за помощь вашу большое
+    добрый день вам вы dobry za pomoc z góry dużo
+    """.split()
+)
+# Courtesy that is made of words which mean something elsewhere.
+FORMULAS = frozenset(
+    formula.strip()
+    for formula in """
+    may i ask you something|may i ask a question|can i ask you something|can i ask a question|quick question
+    i have a question|i have a quick question|one quick question|take your time|you're the best|you are the best
+    looking forward to your answer|looking forward to your reply|looking forward to your response|best|all the best
+    i'm looking forward to your answer|i am looking forward to your answer|have a nice day|have a good one
+    how are you|how are you doing|how are you today|good luck|god bless you|i owe you one|it means a lot to me
+    that would be great|that would be very helpful|any help would be great|i need your help|i need some help
+    looking forward to hearing from you|i look forward to hearing from you|looking forward to hear from you
+    best wishes|kind regards|take care|sent from my iphone|good day|good day to you|nice to meet you
+    you rock|stay safe|be well|you're awesome|you are awesome|you are amazing|you're amazing
+    """.strip()
+    .replace("\n", "|")
+    .split("|")
+)
+# How wishes begin and what they end with; between them stand at most three words.
+WISHES = (("have", "a"), ("have", "an"), ("enjoy", "your"), ("enjoy", "the"), ("wishing", "you"), ("wish", "you"))
+WISHED = frozenset("day evening afternoon morning night weekend week one time holiday rest ahead".split())
+FORMULAS_IN_ORDER = tuple(sorted(FORMULAS | {" ".join(wish) for wish in WISHES}))
+# What goes before a signature, and what does so only before a sign, as expressions.
+CLOSINGS = (
+    "regards|thanks|thank you|thx|cheers|sincerely|respectfully|cordially|grüßen|grüße|gruß|mfg|danke|cordialement|"
+    "merci|saludos|gracias|atentamente|cumprimentos|atenciosamente|obrigado|obrigada|saluti|grazie|уважением|спасибо|"
+    "pozdrawiam|dziękuję|saygılarımla|teşekkürler|groet|groeten|bedankt|hälsningar|tack|hilsen|terveisin"
+)
+CLOSINGS_BEFORE_SIGNS = "best|yours|truly|wishes|love|greetings|care|please|lg|bisous|abrazo|abraço"
+WARMTH = (
+    "kind|kindest|best|warm|warmest|many|with|yours|very|all the|take|mit|freundlichen|viele|liebe|beste|un|saludo|"
+    "cordiali|distinti|с|met|vriendelijke|med|vänliga|muchas|muito|bien"
+)
+MUCH = (
+    "a lot|so much|very much|kindly|again|in advance|for everything|for your help|for your time|for the help|"
+    "for helping|beaucoup|d'avance|vielmals|im voraus|für ihre hilfe|für deine hilfe|de antemano|por todo|por su ayuda|"
+    "mille|большое|за помощь|pela ajuda|op voorhand|så mycket|z góry"
+)
+SALUTATIONS = (
+    "hi|hello|hey|dear|greetings|hallo|liebe|lieber|bonjour|cher|chère|salut|hola|estimado|estimada|querido|ciao|caro|"
+    "cara|olá|prezado|привет|здравствуйте|уважаемый|cześć|merhaba|sevgili|hej|beste"
+)
+# One of these is among the last words of a text that ends with a closing.
+LAST = frozenset(f"{CLOSINGS}|{CLOSINGS_BEFORE_SIGNS}".replace(" ", "|").split("|"))
+NAMES = frozenset("john mary mr mrs ms dr prof professor sir madam team claude".split())
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+# Where a sentence that could be courtesy ends, and everything that may follow its end.
+_STOP = re.compile(r"[^\w\s'’-]|\d|\s[-–—]\s")
+_STOPS = frozenset(".!?,;:。！？，、،؟।-–—")
+_BETWEEN = " .!?,;:。！？，、،؟।-–—"
+# The last sentence of a text that is read backwards, of words alone: what holds digits or brackets is never courtesy.
+_LAST = re.compile(r"(?:[^\w\s\"'`)\]}>.!?]{0,3}[.!?。！？।~ :)]*+)((?:[^\W\d_]|['’-]|\s(?![-–—]\s)){1,120}+)(?!\w)")
+_NAME = r"[^\W\d_]+(?:['’-][^\W\d_]+)*+[. ]*+"
+# A closing with the name that follows it; words that often mean more are one only before a sign.
+_SIGNED = re.compile(
+    rf"(?:^|(?<=[^\w'’-]))(?:(?:{WARMTH}) )*"
+    rf"(?:(?:{CLOSINGS})(?: (?:{MUCH}))?(?: ?[,.!–—-]+ ?| )|"
+    rf"(?:{CLOSINGS_BEFORE_SIGNS}) ?[,–—-]+ ?)[–—-]? ?((?:{_NAME}){{1,3}})$"
+)
+_GREETED = re.compile(rf"(?:{SALUTATIONS}) (?:(?:dr|mr|mrs|ms|prof|professor)\.? )?((?:{_NAME}){{1,2}})[,!:–—-]+ ?")
+_HAIL = re.compile(r"(?:hi|hello|hey|hallo|bonjour|salut|hola|ciao|olá|привет|merhaba)\s(?:there\s|all\s)?")
+_THANKS = re.compile(
+    r"(?:\s(?:thanks|thank you|thx|ty|please|cheers|regards|danke|bitte|merci|gracias|grazie|obrigado|спасибо|"
+    r"пожалуйста))+[.! ]*$"
+)
+
+
+def may_be(text: str, first: list[str], last: list[str]) -> bool:
+    """Whether there may be courtesy at either end; where there is none, no more is looked for.
+
+    Args:
+        text: in lower case and single blanks.
+        first: its tokens from the beginning on, at least those of its beginning.
+        last: those at its end.
+    """
+    return not (
+        text.isascii()
+        and COURTESY.isdisjoint(first[:_END_TOKENS])
+        and COURTESY.isdisjoint(last[-_END_TOKENS:])
+        and LAST.isdisjoint(last[-6:])
+        and not text.startswith(FORMULAS_IN_ORDER)
+        and not text.rstrip(_BETWEEN).endswith(FORMULAS_IN_ORDER)
+        and WISHED.isdisjoint(last[-3:])
+    )
+
+
+def dropped(text: str) -> str:
+    """Drop greetings, thanks, good wishes and names at both ends of a text in lower case; empty if nothing remains."""
+    text = _without_opening(_without_closing(text))
+    return text if text.isascii() else _without_phrases(text)
+
+
+def _without_opening(text: str) -> str:
+    for _ in range(6):
+        named = _GREETED.match(text)
+        if named and all(map(_is_name, _WORD.findall(named[1]))):
+            text = text[named.end() :]
+            continue
+        stop = _STOP.search(text, 0, _END)
+        if not stop or stop[0].strip() not in _STOPS or not _is_courtesy(_WORD.findall(text, 0, stop.start())):
+            break
+        text = text[stop.end() :].lstrip(_BETWEEN).removeprefix("but ")
+    if hail := _HAIL.match(text):
+        text = text[hail.end() :]
+    return text
+
+
+def _without_closing(text: str) -> str:
+    for _ in range(6):
+        text = _without_signature(text)
+        found = _LAST.match(text[: -_END - 1 : -1])
+        if not found or not _is_courtesy(_WORD.findall(found[1][::-1])):
+            break
+        text = text[: len(text) - found.end()].rstrip(" ,;:-–—")
+    if thanks := _THANKS.search(text, max(0, len(text) - 60)):
+        text = text[: thanks.start()]
+    return text
+
+
+def _without_signature(text: str) -> str:
+    start = max(0, len(text) - _END)
+    while signed := _SIGNED.search(text, start):
+        if all(map(_is_name, _WORD.findall(signed[1]))):
+            return text[: signed.start()].rstrip(" ,;:-–—")
+        start = signed.start() + 1
+    return text
+
+
+def _is_courtesy(words: list[str]) -> bool:
+    if not words or len(words) > 24:
+        return False
+    if " ".join(words) in FORMULAS:
+        return True
+    if len(words) < 7 and tuple(words[:2]) in WISHES and words[-1] in WISHED:
+        return True
+    return not COURTESY.isdisjoint(words) and all(word in COURTESY or word in COMPANY for word in words)
+
+
+def _is_name(word: str) -> bool:
+    """Whether a word may be somebody's name: no other meaning of it is known."""
+    if word in NAMES:
+        return True
+    return not (word in lexicon.WORDS or word in COURTESY or word in COMPANY or word in lexicon.CODE)
+
+
+def _without_phrases(text: str) -> str:
+    before = ""
+    while text != before:
+        before = text
+        for phrase in scripts.COURTESY:
+            text = text.removeprefix(phrase).lstrip("，、,!！。. ") if text.startswith(phrase) else text
+            if phrase in text[-len(phrase) - 4 :]:
+                short = text.rstrip("!！。.~ ")
+                text = short[: -len(phrase)].rstrip("，、, ") if short.endswith(phrase) else text
+    return text
