@@ -15,6 +15,7 @@ class HeldOut:
 
     within: np.ndarray
     across: np.ndarray
+    apart: np.ndarray
     tier_scores: np.ndarray
     tier_logits: np.ndarray
     temperature: float
@@ -33,7 +34,7 @@ def apgr(score: np.ndarray, strong: np.ndarray, weak: np.ndarray) -> float:
 
 
 def hold_out(prompts: Prompts, labelled: Conversations) -> HeldOut:
-    """Score everything by models that did not see it: by random folds, by whole kinds, conversations by folds."""
+    """Score everything by models that did not see it: by random folds, kinds, sources; conversations by folds."""
     within, across = np.zeros(len(prompts.gain)), np.zeros(len(prompts.gain))
     for fold in range(5):
         out = prompts.fold == fold
@@ -43,9 +44,21 @@ def hold_out(prompts: Prompts, labelled: Conversations) -> HeldOut:
         out = names == name
         kept = labelled.take(~np.isin(labelled.dataset, np.unique(prompts.dataset[out])))
         across[out] = _fit(prompts.take(~out), kept)(prompts.take(out).measured)
+    apart = by_sources(prompts, labelled)
     scores, logits = _hold_out_tiers(prompts, labelled)
     real = labelled.kind != "plain"
-    return HeldOut(within, across, scores, logits, temperature(logits[real], labelled.tier[real]))
+    return HeldOut(within, across, apart, scores, logits, temperature(logits[real], labelled.tier[real]))
+
+
+def by_sources(prompts: Prompts, labelled: Conversations) -> np.ndarray:
+    """Score the prompts of each source by a model of the other sources' prompts: other makers, models and formats."""
+    scores = np.zeros(len(prompts.gain))
+    sources = np.array([name.partition("/")[0] for name in prompts.dataset])
+    for source in sorted(set(sources)):
+        out = sources == source
+        kept = labelled.take(~np.isin(labelled.dataset, np.unique(prompts.dataset[out])))
+        scores[out] = _fit(prompts.take(~out), kept)(prompts.take(out).measured)
+    return scores
 
 
 def _fit(prompts: Prompts, labelled: Conversations) -> Head:
@@ -64,8 +77,8 @@ def _hold_out_tiers(prompts: Prompts, labelled: Conversations) -> tuple[np.ndarr
     return scores, logits
 
 
-def table(prompts: Prompts, held: HeldOut) -> list[tuple[str, int, float, float, float]]:
-    """Set, size, APGR by random folds, APGR with its kind left out, APGR of prompt length."""
+def table(prompts: Prompts, held: HeldOut) -> list[tuple[str, int, float, float, float, float]]:
+    """Set, size, APGR by random folds, with its kind left out, with its source left out, and of prompt length."""
     names = families(prompts)
     length = prompts.measured.values[:, 3]
     good = prompts.group != MISGRADED
@@ -76,7 +89,7 @@ def table(prompts: Prompts, held: HeldOut) -> list[tuple[str, int, float, float,
     rows = []
     for name, mask in sets.items():
         outcome = prompts.strong[mask], prompts.weak[mask]
-        figures = [apgr(one[mask], *outcome) for one in (held.within, held.across, length)]
+        figures = [apgr(one[mask], *outcome) for one in (held.within, held.across, held.apart, length)]
         rows.append((name, int(mask.sum()), *figures))
     return rows
 

@@ -50,9 +50,9 @@ def main() -> None:
 
 def report(prompts: data.Prompts, labelled: data.Conversations, held: quality.HeldOut) -> None:
     """Print what was held out."""
-    print(f"{'set':28} {'n':>6} {'in folds':>9} {'left out':>9} {'length':>7}")
-    for name, size, within, across, length in quality.table(prompts, held):
-        print(f"{name:28} {size:6d} {within:9.3f} {across:9.3f} {length:7.3f}")
+    print(f"{'set':28} {'n':>6} {'in folds':>9} {'left out':>9} {'apart':>7} {'length':>7}")
+    for name, size, within, across, apart, length in quality.table(prompts, held):
+        print(f"{name:28} {size:6d} {within:9.3f} {across:9.3f} {apart:7.3f} {length:7.3f}")
     for kind in ("dev", "own"):
         mask = labelled.kind == kind
         tier = labelled.tier[mask]

@@ -80,14 +80,18 @@ def flips(model: Model, measures: Measures, low: float, high: float) -> list[Jso
     sums = model.sums(measures)
     present = _tier(sums, low, high)
     best: dict[Tier, tuple[float, int, float]] = {}
+    far = float("inf")  # from here on no change is the smallest to any tier
     for place, (edges, value) in enumerate(zip(model.edges(), measures.values, strict=True)):
         for edge in edges:
             changed = _beyond(edge, value, features.NAMES[place])
+            size = abs(log1p(changed) - log1p(value))
+            if size >= far:
+                continue
             tier = _tier(model.moved(sums, measures, place, changed), low, high)
-            if tier is not present:
-                size = abs(log1p(changed) - log1p(value))
-                if size < best.get(tier, (float("inf"),))[0]:
-                    best[tier] = (size, place, changed)
+            if tier is not present and (tier not in best or size < best[tier][0]):
+                best[tier] = (size, place, changed)
+                if len(best) == len(TIERS) - 1:
+                    far = max(found[0] for found in best.values())
     return [
         {"feature": features.NAMES[place], "from": float(measures.values[place]), "to": changed, "tier": tier}
         for tier, (_, place, changed) in sorted(best.items(), key=lambda item: item[1][0])

@@ -80,10 +80,11 @@ class Model:
             return self.sums(Measures(changed, measures.tokens, measures.option_tokens))
         edges, adds = (self.exam_steps if values[_OPTIONS] >= EXAM else self.steps)[place]
         before, after = adds[bisect_left(edges, values[place])], adds[bisect_left(edges, value)]
-        total, balanced, premium = (old - gone + new for old, gone, new in zip(sums, before, after, strict=True))
+        total, balanced, premium = sums
+        total += after[0] - before[0]
         if place == _WORDS:
             total += self.length * (log1p(value) - log1p(values[place]))
-        return total, balanced, premium
+        return total, balanced + after[1] - before[1], premium + after[2] - before[2]
 
     def contributions(self, measures: Measures) -> dict[str, float]:
         """What adds up to the score, by the name of a feature; besides ``base``, ``phrasing`` and ``bounds``."""
