@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from .. import features
-from ..features import Measures, Term
+from ..features import Measures
 
 EXAM = 3
 _OPTIONS = features.NAMES.index("options")
@@ -44,8 +44,9 @@ class Model:
     logits: tuple[float, float]
     steps: tuple[Step, ...]
     exam_steps: tuple[Step, ...]
-    phrases: dict[Term, float]
-    known: frozenset[Term]
+    singles: dict[str, int]
+    followers: dict[str, dict[str, int]]
+    weights: tuple[float, ...]
     gain_at: tuple[tuple[float, float], ...]
 
     def score(self, measures: Measures) -> tuple[float, tuple[float, float, float]]:
@@ -66,10 +67,17 @@ class Model:
             total += more
             balanced += to_balanced
             premium += to_premium
-        found = self.known.intersection(measures.terms())
-        if found:
-            total += sum(map(self.phrases.__getitem__, found)) / sqrt(len(found) + _FEW)
-        return total, balanced, premium
+        return total + self.phrasing(measures), balanced, premium
+
+    def phrasing(self, measures: Measures) -> float:
+        """What the known words and pairs of neighbours add, each once; they are known by number."""
+        found: set[int | None] = set()
+        for tokens in (measures.tokens, measures.option_tokens):
+            found.update(map(self.singles.get, tokens))
+            after = map(self.followers.get, tokens)
+            found.update([seconds.get(word) for seconds, word in zip(after, tokens[1:], strict=False) if seconds])
+        found.discard(None)
+        return sum([self.weights[number] for number in found if number]) / sqrt(len(found) + _FEW)
 
     def moved(self, sums: Sums, measures: Measures, place: int, value: float) -> Sums:
         """What the sums would be if one feature had another value; like a new sum, but for the last digits."""
@@ -98,8 +106,7 @@ class Model:
         found[features.NAMES[_WORDS]] += self.length * log1p(values[_WORDS])
         if exam:
             found["options"] += self.exam
-        known = sorted(self.known.intersection(measures.terms()), key=str)
-        found["phrasing"] = sum(self.phrases[term] for term in known) / sqrt(len(known) + _FEW)
+        found["phrasing"] = self.phrasing(measures)
         total = sum(found.values())
         found["bounds"] = bounded(total) - total
         return {name: amount for name, amount in found.items() if amount}
@@ -144,10 +151,14 @@ def read(data: dict[str, Any]) -> Model:
     if tuple(data["features"]) != features.NAMES:
         raise ValueError("classifier.json was made for other features; train it anew")
     balanced, premium = data["probabilities"]
-    phrases: dict[Term, float] = {}
-    for term, weight in data["phrases"].items():
+    singles: dict[str, int] = {}
+    followers: dict[str, dict[str, int]] = {}
+    for number, term in enumerate(data["phrases"], 1):
         left, blank, right = term.partition(" ")
-        phrases[(left, right) if blank else term] = weight
+        if blank:
+            followers.setdefault(left, {})[right] = number
+        else:
+            singles[left] = number
     steps, exam_steps = zip(*(_steps(data["steps"].get(name)) for name in features.NAMES), strict=True)
     return Model(
         base=data["base"],
@@ -156,8 +167,9 @@ def read(data: dict[str, Any]) -> Model:
         logits=(balanced, premium),
         steps=steps,
         exam_steps=exam_steps,
-        phrases=phrases,
-        known=frozenset(phrases),
+        singles=singles,
+        followers=followers,
+        weights=(0.0, *data["phrases"].values()),
         gain_at=tuple((score, gain) for score, gain in data["gain_at"]),
     )
 
