@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
 
 import orjson
@@ -171,6 +173,17 @@ def test_a_huge_prompt_is_read_at_its_ends_only():
     assert len(text.stem) <= features.text.HEAD + features.text.TAIL + 1
     assert text.length > 1_000_000
     assert JUDGE(body).tier in TIERS
+
+
+def test_all_processes_agree_to_the_last_digit():
+    """Phrases are summed in the order of a set, which hashing shuffles anew in every process."""
+    program = f"from aura import classifier; print([classifier.score(prompt) for prompt in {PROMPTS!r}])"
+
+    def scores(seed):
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, env={"PYTHONHASHSEED": seed}, check=True, capture_output=True).stdout
+
+    assert scores("1") == scores("2")
 
 
 @pytest.mark.parametrize("body", [{}, {"messages": []}, {"messages": [{"role": "system", "content": "x"}]}])

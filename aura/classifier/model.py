@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import compress
-from math import exp, log1p, sqrt
+from math import exp, fsum, log1p, sqrt
 from typing import Any
 
 import orjson
 
 from .. import features
-from ..features import Measures
+from ..features import Measures, Term
 
 EXAM = 3
 _OPTIONS = features.NAMES.index("options")
@@ -44,9 +44,8 @@ class Model:
     logits: tuple[float, float]
     steps: tuple[Step, ...]
     exam_steps: tuple[Step, ...]
-    singles: dict[str, int]
-    followers: dict[str, dict[str, int]]
-    weights: tuple[float, ...]
+    phrases: dict[Term, float]
+    known: frozenset[Term]
     gain_at: tuple[tuple[float, float], ...]
 
     def score(self, measures: Measures) -> tuple[float, tuple[float, float, float]]:
@@ -70,14 +69,10 @@ class Model:
         return total + self.phrasing(measures), balanced, premium
 
     def phrasing(self, measures: Measures) -> float:
-        """What the known words and pairs of neighbours add, each once; they are known by number."""
-        found: set[int | None] = set()
-        for tokens in (measures.tokens, measures.option_tokens):
-            found.update(map(self.singles.get, tokens))
-            after = map(self.followers.get, tokens)
-            found.update([seconds.get(word) for seconds, word in zip(after, tokens[1:], strict=False) if seconds])
-        found.discard(None)
-        return sum([self.weights[number] for number in found if number]) / sqrt(len(found) + _FEW)
+        """What the known words and pairs of neighbours add, each once."""
+        found = self.known.intersection(measures.terms())
+        # An exact sum does not depend on how strings hash: all processes agree to the last digit.
+        return fsum(map(self.phrases.__getitem__, found)) / sqrt(len(found) + _FEW)
 
     def moved(self, sums: Sums, measures: Measures, place: int, value: float) -> Sums:
         """What the sums would be if one feature had another value; like a new sum, but for the last digits."""
@@ -151,14 +146,10 @@ def read(data: dict[str, Any]) -> Model:
     if tuple(data["features"]) != features.NAMES:
         raise ValueError("classifier.json was made for other features; train it anew")
     balanced, premium = data["probabilities"]
-    singles: dict[str, int] = {}
-    followers: dict[str, dict[str, int]] = {}
-    for number, term in enumerate(data["phrases"], 1):
+    phrases: dict[Term, float] = {}
+    for term, weight in data["phrases"].items():
         left, blank, right = term.partition(" ")
-        if blank:
-            followers.setdefault(left, {})[right] = number
-        else:
-            singles[left] = number
+        phrases[(left, right) if blank else term] = weight
     steps, exam_steps = zip(*(_steps(data["steps"].get(name)) for name in features.NAMES), strict=True)
     return Model(
         base=data["base"],
@@ -167,9 +158,8 @@ def read(data: dict[str, Any]) -> Model:
         logits=(balanced, premium),
         steps=steps,
         exam_steps=exam_steps,
-        singles=singles,
-        followers=followers,
-        weights=(0.0, *data["phrases"].values()),
+        phrases=phrases,
+        known=frozenset(phrases),
         gain_at=tuple((score, gain) for score, gain in data["gain_at"]),
     )
 
