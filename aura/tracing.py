@@ -105,7 +105,7 @@ _SENT = (("traceparent", "HTTP_TRACEPARENT"), ("tracestate", "HTTP_TRACESTATE"))
 class Trace:
     """The spans of one call; see :class:`aura.call.Traced`."""
 
-    __slots__ = ("_attempt", "_providers", "_span", "_stream", "_tracer", "headers")
+    __slots__ = ("_attempts", "_providers", "_span", "_streams", "_tracer", "headers")
 
     def __init__(self, tracer: Any, providers: Mapping[str, Json], span: Span) -> None:
         self._tracer, self._providers, self._span = tracer, providers, span
