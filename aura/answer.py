@@ -136,7 +136,7 @@ class Reply:
         return text.encode("latin-1")
 
 
-def error_parts(error: AuraError) -> tuple[str, Headers, bytes]:
+def error_parts(error: AuraError, request_id: str) -> tuple[str, Headers, bytes]:
     """Status, headers and body of an error, in OpenAI's shape."""
     body = orjson.dumps(error.body())
     try:
@@ -146,6 +146,7 @@ def error_parts(error: AuraError) -> tuple[str, Headers, bytes]:
     headers = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(body))),
+        ("x-request-id", request_id),
         ("x-should-retry", "true" if error.should_retry else "false"),
     ]
     if error.retry_after is not None:
@@ -153,18 +154,18 @@ def error_parts(error: AuraError) -> tuple[str, Headers, bytes]:
     return f"{error.status} {phrase}", headers, body
 
 
-def error_reply(reply: Reply, error: AuraError) -> None:
+def error_reply(reply: Reply, error: AuraError, request_id: str) -> None:
     """Answer with an error; the answer must not have begun."""
-    status, headers, body = error_parts(error)
+    status, headers, body = error_parts(error, request_id)
     reply.restart()
     reply.start(status, headers)
     reply.send([body])
 
 
-def _canned(error: AuraError) -> bytes:
-    status, headers, body = error_parts(error)
+def overloaded(request_id: str) -> bytes:
+    """The whole answer to a connection for which there is no room."""
+    error = Overloaded("The server has no room for another connection now.", retry_after=1)
+    status, headers, body = error_parts(error, request_id)
     lines = "".join(f"{name}: {value}\r\n" for name, value in [*headers, ("Connection", "close")])
     return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body
 
-
-OVERLOADED = _canned(Overloaded("The server has no room for another connection now.", retry_after=1))

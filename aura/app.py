@@ -30,6 +30,7 @@ from .providers import Provider, build
 from .quota import Quota
 from .quota.table import shared
 from .recording import Recorder
+from .request_id import new_request_id
 from .router import Router
 from .settings import Settings
 from .tokens import Sender
@@ -163,7 +164,7 @@ def _observe(app: Flask) -> None:
     def begin() -> None:
         environ, here = request.environ, g._get_current_object()
         here.started = time.monotonic()
-        here.request_id = door.new_request_id(environ)
+        here.request_id = new_request_id(environ)
         here.gateway = gateway
         here.call = None
         known.follow()

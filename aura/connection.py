@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gevent import get_hub
 
-from .answer import OVERLOADED, Reply, error_reply
+from .answer import Reply, error_reply, overloaded
 from .body import Body
 from .disconnect import CONNECTION, READ, ClientGone, forget
 from .errors import AuraError, Overloaded, RequestTimeout, ShuttingDown
 from .protocol import Environ, Head
+from .request_id import new_request_id
 
 if TYPE_CHECKING:
     from .worker import GeventWorker
@@ -162,16 +163,20 @@ class Connection:
         except ShuttingDown:
             failure = Overloaded("The server is shutting down.", code="server_shutting_down", retry_after=1)
         except Exception:
-            log.exception("request.failed")
+            environ["HTTP_X_REQUEST_ID"] = request_id = new_request_id(environ)
+            log.exception("request.failed", extra={"id": request_id})
             failure = AuraError("The server failed to answer.")
         if reply.begun:
             raise gevent.GreenletExit  # half an answer must not look like a whole one
-        error_reply(reply, failure)
+        error_reply(reply, failure, new_request_id(environ))
 
     def _reject(self, head: Head, error: AuraError) -> None:
         """Answer a request that is none, and let the client read the answer."""
-        log.info("request.refused", extra={"status": error.status, "code": error.code, "reason": error.message})
-        error_reply(Reply(self, head, None), error)
+        request_id = new_request_id(head.environ)
+        self.worker.note_refused(error.status)
+        said = {"id": request_id, "status": error.status, "outcome": error.code, "reason": error.message}
+        log.info("request.done", extra=said)
+        error_reply(Reply(self, head, None), error, request_id)
         self._linger()
 
     def _refuse(self) -> None:
@@ -180,7 +185,8 @@ class Connection:
                 return
         except RequestTimeout:
             return
-        self.send(OVERLOADED)
+        self.worker.note_refused(Overloaded.status)
+        self.send(overloaded(new_request_id({})))
         self._linger()
 
     def _linger(self) -> None:

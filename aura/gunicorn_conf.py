@@ -151,12 +151,14 @@ def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001  (gunicorn's sh
 
 
 def post_worker_init(worker: Any) -> None:
-    """Tell the worker how to drain; gunicorn's own class would not tell those whom it cuts."""
+    """Tell the worker how to drain (gunicorn's own class would not tell those whom it cuts) and how to count."""
+    from aura import metrics
     from aura.disconnect import drain_on_sigterm
     from aura.worker import GeventWorker
 
     if isinstance(worker, GeventWorker):
         worker.drain_delay = _settings.server.drain_delay
+        worker.note_refused = lambda status: metrics.requests["none", str(status)].inc()
     else:
         drain_on_sigterm(worker.cfg.graceful_timeout)
 

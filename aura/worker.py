@@ -16,6 +16,7 @@ import logging
 import socket
 import sys
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
@@ -52,6 +53,8 @@ class GeventWorker(GunicornGeventWorker):  # type: ignore[misc]
     limits = Limits()
     drain_delay = 0.0
     """Seconds from SIGTERM until no more connections are accepted; readiness says 503 meanwhile."""
+    note_refused: Callable[[int], None] = staticmethod(lambda _status: None)
+    """Counts a request, by its status, that is refused before the application sees it; set where there are metrics."""
     _stopping: Event | None = None
     _begun = 0.0
 

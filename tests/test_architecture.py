@@ -14,7 +14,7 @@ FLOORS = [
     ["ceiling", "samples", "memory", "meters"],
     ["providers", "classifier", "router", "failover", "hedge", "rescue", "limits", "calibration"],
     ["fronts", "upstream", "metrics", "log", "disconnect", "configuration", "recording", "preview", "gate"],
-    ["tokens", "redis_link", "levels", "gunicorn_log", "tracing", "metrics_reference"],
+    ["tokens", "redis_link", "levels", "gunicorn_log", "tracing", "metrics_reference", "request_id"],
     ["correlation", "cache", "fleet", "exchange", "moderation", "replay", "embedding"],
     ["ledger", "splice", "metered", "guarded", "quota"],
     ["race", "relay"],

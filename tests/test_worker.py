@@ -310,3 +310,13 @@ def test_every_byte_level_case_of_the_corpora_is_right(server):
 
     assert wrong == []
     assert re.search(r"\d+ of \d\d right", ran.stdout)
+
+
+def test_a_refused_request_has_an_id_the_clients_own_where_it_was_read(connect):
+    unread = everything(connect(b"BAD\r\n\r\n"))
+    read = everything(connect(get("/echo", "X-Request-Id: my-own-id", "Expect: nothing")))
+    escaped = everything(connect(get("/fail", "X-Request-Id: my-own-id", CLOSE)))
+
+    assert re.search(rb"x-request-id: req_[0-9a-f]{32}\r\n", unread)
+    assert b"x-request-id: my-own-id\r\n" in read
+    assert b"x-request-id: my-own-id\r\n" in escaped

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, g, request
 
 from ..errors import BadRequest, Forbidden, Overloaded
 from ..gateway import Gateway
+from ..strict_json import MAX_SHOWN
 
 blueprint = Blueprint("cache", __name__)
 _PARTS = ("tenant", "namespace", "model")
@@ -19,7 +20,7 @@ def delete() -> Response:
         raise Forbidden("Only a key with admin: true may empty the cache.")
     for name in request.args:
         if name not in _PARTS:
-            raise BadRequest(f"The query takes {', '.join(_PARTS)}.", param=name[:128])
+            raise BadRequest(f"The query takes {', '.join(_PARTS)}.", param=name[:MAX_SHOWN])
     gateway: Gateway = g.gateway
     try:
         deleted = gateway.cache.purge(**{name: request.args.get(name) for name in _PARTS})

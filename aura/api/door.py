@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
-from random import getrandbits
 from typing import Any
 
 from flask import Request, Response
@@ -25,7 +23,6 @@ _STEERING = tuple(
     for name in ("x-aura-tier", "x-aura-timeout", "x-stainless-retry-count", "cache-control")
 )
 _UNBUFFERED = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))
-_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
 
 CALLS = frozenset(
     f"/v1/{path}"
@@ -137,9 +134,3 @@ def respond(answer: Answer) -> Response:
     charset = "; charset=utf-8" if answer.media_type == "text/event-stream" else ""
     headers += (("content-type", answer.media_type + charset), *_UNBUFFERED)
     return Answered(answer.stream, answer.status, headers)
-
-
-def new_request_id(environ: dict[str, Any]) -> str:
-    """The client's ``x-request-id`` if it is well formed, else a new one."""
-    sent = environ.get("HTTP_X_REQUEST_ID")
-    return sent if sent and _REQUEST_ID.match(sent) else f"req_{getrandbits(128):032x}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 
 import orjson
 from flask import Flask, Response, g, request
@@ -17,6 +18,8 @@ from . import door
 
 log = logging.getLogger("aura.api")
 MAX_RETRY_AFTER = 120
+# A path that may be repeated: helpful where a client's base URL is wrong, and nothing that looks like a file's.
+_PLAIN_PATH = re.compile(r"(?=.{1,64}\Z)(?:/[a-z0-9_-]+){1,6}/?")
 
 
 def register(app: Flask) -> None:
@@ -54,7 +57,8 @@ def answer(error: AuraError) -> Response:
 
 def _http(error: HTTPException) -> Response:
     if isinstance(error, NotFound):
-        return answer(errors.NotFound(f"There is no {_shown(request.method)} {_shown(request.path)} here."))
+        where = request.path if _PLAIN_PATH.fullmatch(request.path) else "such path"
+        return answer(errors.NotFound(f"There is no {where} here."))
     if isinstance(error, MethodNotAllowed):
         response = answer(errors.MethodNotAllowed(f"This path does not take {_shown(request.method)}."))
         response.headers["allow"] = ", ".join(sorted(error.valid_methods or ()))

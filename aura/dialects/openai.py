@@ -284,13 +284,13 @@ def error_inside(error: Any) -> Failure:
 def _failure(error: Any, status: int) -> Failure:
     if not isinstance(error, dict):
         return Failure(_reason(status, "", "", str(error or "")), str(error or ""), status=status)
-    message = next((error[key] for key in ("message", "detail") if isinstance(error.get(key), str)), "")
+    message, place = _words(error)
     code, kind = str(error.get("code") or ""), str(error.get("type") or "")
     inner = error.get("innererror")
     if isinstance(inner, dict) and str(inner.get("code")) in _POLICY_CODES:
         code = str(inner["code"])
     reason = _reason(status, code, kind, message)
-    param = error.get("param")
+    param = error.get("param") or place
     return Failure(
         reason,
         message,
@@ -298,6 +298,35 @@ def _failure(error: Any, status: int) -> Failure:
         param=param if isinstance(param, str) else None,
         details={"innererror": inner} if reason is Reason.CONTENT_POLICY and isinstance(inner, dict) else None,
     )
+
+
+def _words(error: Json) -> tuple[str, str | None]:
+    """What an error says, and the field it blames where only its text's own shape tells.
+
+    FastAPI, and what is built on it, puts a list of faults in ``detail``: ``{"loc": ["body", "n"], "msg": "…"}``;
+    Mistral puts such an object in ``message``.
+    """
+    for key in ("message", "detail"):
+        said = error.get(key)
+        if isinstance(said, str):
+            return said, None
+        if isinstance(said, dict):
+            return _words(said)
+        if isinstance(said, list):
+            faults = [fault for fault in said if isinstance(fault, dict) and isinstance(fault.get("msg"), str)]
+            if faults:
+                return "; ".join(fault["msg"] for fault in faults), _place(faults[0].get("loc"))
+    return "", None
+
+
+def _place(steps: Any) -> str | None:
+    """FastAPI's way to a field as a path: ``["body", "messages", 0, "role"]`` is ``messages[0].role``."""
+    if not isinstance(steps, list):
+        return None
+    path = ""
+    for step in steps[1:] if steps[:1] == ["body"] else steps:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+    return path or None
 
 
 def _reason(status: int, code: str, kind: str, message: str) -> Reason:

@@ -3,6 +3,7 @@
 Facts
   - OpenAI's reasoning models refuse ``max_tokens``, sampling parameters and ``stop`` with status 400, its other models
     refuse ``reasoning_effort``. A client that is routed cannot know which model it gets.
+  - It takes names of functions of at most 64 letters, digits, ``_`` and ``-``; other servers take more.
   - It refuses unknown members of a message, and tool call ids over 40 characters: a history that another server's
     answers stand in may hold both.
   - What the catalogue does not know is left alone: a compatible server knows best.
@@ -11,6 +12,7 @@ Source: https://platform.openai.com/docs/guides/reasoning (read 2026-11-24)
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
@@ -18,11 +20,13 @@ from typing import Any
 
 from ..call import Json, Model
 from ..dialects import completions, embeddings, openai
+from ..errors import BadRequest
 from ..settings import ProviderSettings
 from . import Provider, bearer, headers_of, streams
 
 BASE_URL = "https://api.openai.com/v1"
 MAX_ID = 40
+_FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # What other servers' answers say beside OpenAI's members of a message.
 _FOREIGN = {"reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks", "content_blocks"}
 # Refused by models without "sampling", with the value that asks for nothing.
@@ -77,9 +81,14 @@ def adapt(body: Json, model: Model, own: bool = False) -> tuple[Json, list[str]]
 
     Args:
         own: the server is OpenAI's, so its rules hold for models that the catalogue does not know too.
+
+    Raises:
+        BadRequest: a function has a name that OpenAI does not take; another provider may.
     """
     if not model.known and not own:
         return body, []
+    if own:
+        _check_names(body)
     out, dropped = dict(body), list[str]()
     out["messages"] = [_message_out(message) for message in out["messages"]]
     if not model.known:
@@ -95,6 +104,20 @@ def adapt(body: Json, model: Model, own: bool = False) -> tuple[Json, list[str]]
     if not model.can("developer_role"):
         out["messages"] = [_as_system(message) for message in out["messages"]]
     return out, dropped
+
+
+def _check_names(body: Json) -> None:
+    for index, tool in enumerate(body.get("tools") or ()):
+        holder = tool.get("function") if isinstance(tool, dict) else None
+        _check_name(holder, f"tools[{index}].function.name")
+    for index, function in enumerate(body.get("functions") or ()):
+        _check_name(function, f"functions[{index}].name")
+
+
+def _check_name(function: Any, param: str) -> None:
+    name = function.get("name") if isinstance(function, dict) else None
+    if isinstance(name, str) and not _FUNCTION_NAME.fullmatch(name):
+        raise BadRequest("this provider takes names of 1 to 64 letters, digits, _ and - only", param=param)
 
 
 def _message_out(message: Json) -> Json:

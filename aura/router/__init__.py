@@ -293,7 +293,7 @@ def _filled(ask: Ask, fill: Callable[[Draft], Filled]) -> tuple[Draft, Filled]:
             filled = fill(draft)
             if draft.targets:
                 return draft, filled
-    raise draft.refusal()
+    raise draft.refusal(ask.call.body)
 
 
 def _plan(draft: Draft, targets: list[Planned], tier: Tier | None, *, pinned: bool = False) -> Plan:
@@ -310,7 +310,7 @@ def _malformed() -> BadRequest:
 
 def _not_found(name: str) -> NotFound:
     return NotFound(
-        f"No provider lists the model {name}; GET /v1/models shows what there is.",
+        f"No provider lists the model {name[:64]}; GET /v1/models shows what there is.",
         param="model",
         code="model_not_found",
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..call import Planned, Target
+from ..call import Json, Planned, Target
 from ..ceiling import room_usd
 from ..errors import BadRequest
-from .needs import GRAMMARS, MISSING, Needs
+from .needs import GRAMMARS, MISSING, Needs, place_of
 from .strategies import Candidate
 
 # Tokens of answer that a model must be paid for. A cheaper model that has room for the first is better than a dearer
@@ -16,6 +16,7 @@ from .strategies import Candidate
 LEAST_ANSWERS = (256, 64, 16, 1)
 _MONEY = "aura.max_cost_usd"
 _WINDOW = "the context window"
+_BITS = {phrase: bit for bit, (phrase, _) in MISSING.items()}
 
 
 class Draft:
@@ -99,8 +100,8 @@ class Draft:
             return None
         return room
 
-    def refusal(self) -> BadRequest:
-        """Why nothing can serve the call."""
+    def refusal(self, body: Json) -> BadRequest:
+        """Why nothing can serve the call whose body this is."""
         if not self.left_out:
             return BadRequest("No tier has a model; name one as provider/model.", param="model")
         who: dict[str, list[str]] = {}
@@ -110,7 +111,7 @@ class Draft:
         too_long = all(reason.startswith(_WINDOW) for reason in who)
         return BadRequest(
             f"No model can serve this call. {told}.",
-            param=self._blamed[0],
+            param=place_of(body, _BITS.get(self.left_out[0][1], 0)) or self._blamed[0],
             code="context_length_exceeded" if too_long else "unsupported_by_models",
         )
 

@@ -136,6 +136,16 @@ def needs_of(call: Call) -> Needs:
     return Needs(mask, estimate_tokens(body), limit, _count(body.get("n")) or 1, only)
 
 
+def place_of(body: Json, bit: int) -> str | None:
+    """The path of the first part of a message that needs something, None where none does."""
+    for index, message in enumerate(body.get("messages") or ()):
+        content = message.get("content") if isinstance(message, dict) else None
+        for number, part in enumerate(content if isinstance(content, list) else ()):
+            if isinstance(part, dict) and _need_of_part(part) & bit:
+                return f"messages[{index}].content[{number}]"
+    return None
+
+
 def _need_of_part(part: Json) -> int:
     kind = part.get("type")
     if kind == "image_url":
@@ -174,7 +184,7 @@ def _checked(own: Any) -> Json:
         raise BadRequest("aura must be an object of options", param="aura")
     for name in own:
         if name not in _OPTIONS:
-            raise BadRequest(f"aura takes {', '.join(sorted(_OPTIONS))}", param=f"aura.{name}"[:128])
+            raise BadRequest(f"aura takes {', '.join(sorted(_OPTIONS))}", param=f"aura.{name}"[:64])
     return own
 
 

@@ -396,10 +396,30 @@ def test_json_that_tells_nothing_leaves_the_status_to_decide(body):
         {"detail": "no such field"},
         {"error": "no such field"},
         [{"error": {"message": "no such field"}}],
+        {"detail": [{"loc": ["body", "x"], "msg": "no such field", "type": "missing"}]},
+        {"detail": {"message": "no such field"}},
+        {"object": "error", "message": {"detail": [{"loc": ["body", "x"], "msg": "no such field"}]}},
     ],
 )
 def test_the_servers_words_are_found_in_every_shape(body):
     assert error(400, body).message == "no such field"
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "param"),
+    [
+        ({"detail": [{"loc": ["body", "messages", 0, "role"], "msg": "Bad role"}]}, "Bad role", "messages[0].role"),
+        ({"detail": [{"loc": ["body", "n"], "msg": "a"}, {"loc": ["body", "m"], "msg": "b"}]}, "a; b", "n"),
+        ({"detail": [{"loc": ["query", "key"], "msg": "a"}]}, "a", "query.key"),
+        ({"detail": [{"msg": "a", "loc": None}, {"loc": []}, "b"]}, "a", None),
+        ({"detail": [1, {"msg": 2}], "message": None}, "", None),
+        ({"message": {"detail": {"detail": "a"}}}, "a", None),
+    ],
+)
+def test_a_list_of_faults_is_told_with_its_first_place(body, message, param):
+    failure = error(422, body)
+
+    assert (message, param) == (failure.message, failure.param)
 
 
 def test_the_blamed_field_is_kept():

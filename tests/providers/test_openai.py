@@ -7,6 +7,7 @@ import pytest
 
 from aura.call import Model
 from aura.catalogue import ORDINARY, unknown
+from aura.errors import BadRequest
 from aura.providers import openai
 from aura.settings import ProviderSettings, Secret
 
@@ -28,6 +29,30 @@ def provider(**settings):
 def sent(model, **body):
     request, translation = provider(api_key=Secret("k")).request({"model": "auto", "messages": [USER], **body}, model)
     return json.loads(request.body), translation.dropped
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"tools": [{"type": "function", "function": {"name": "a.b"}}]}, "tools[0].function.name"),
+        ({"tools": [{"type": "function", "function": {"name": "a" * 65}}]}, "tools[0].function.name"),
+        ({"functions": [{"name": "f"}, {"name": "a/b"}]}, "functions[1].name"),
+    ],
+)
+def test_a_name_that_openai_refuses_is_not_sent_there_but_to_servers_that_take_it(fields, param):
+    """Another provider of the plan may take it: Anthropic's grammar rewrites it, compatible servers take more."""
+    with pytest.raises(BadRequest) as refused:
+        sent(ORDINARY_MODEL, **fields)
+    compatible = provider(base_url="http://localhost/v1").request({"messages": [USER], **fields}, ORDINARY_MODEL)
+
+    assert param == refused.value.param
+    assert fields.items() <= json.loads(compatible[0].body).items()
+
+
+def test_the_longest_name_that_openai_takes_is_sent():
+    body, _ = sent(ORDINARY_MODEL, tools=[{"type": "function", "function": {"name": "a" * 64}}])
+
+    assert body["tools"][0]["function"]["name"] == "a" * 64
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,14 @@ def test_a_target_without_a_capability_that_the_call_needs_is_left_out(word):
 
 
 @pytest.mark.parametrize(
-    ("word", "param"), [("vision", "messages"), ("tools", "tools"), ("json_schema", "response_format")]
+    ("word", "param"),
+    [
+        ("vision", "messages[0].content[1]"),
+        ("audio", "messages[0].content[1]"),
+        ("documents", "messages[0].content[1]"),
+        ("tools", "tools"),
+        ("json_schema", "response_format"),
+    ],
 )
 def test_what_nothing_can_serve_is_refused_by_name(word, param):
     made = router([provider("p", [ModelSettings("plain", capabilities=frozenset())])])
