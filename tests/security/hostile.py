@@ -611,8 +611,9 @@ def headers() -> Iterator[Case]:
         yield Case(f"header accepted: Host {sent}", Request(GOOD, {"Host": sent}), 200)
 
 
-CASES = [
-    case
-    for made in (texts, encodings, nesting, numbers, kinds, conversations, tools, steering, media, places, strangers, headers)
-    for case in made()
-]
+GROUPS = {
+    made.__name__: list(made())
+    for made in (
+        texts, encodings, nesting, numbers, kinds, conversations, tools, steering, media, places, strangers, headers,
+    )
+}  # fmt: skip

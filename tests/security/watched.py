@@ -5,8 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,29 +17,32 @@ from tests.calls import provider
 from tests.faulty import Faulty
 from tests.server import Server, gateway
 
-from .hostile import KEY, MAX_BODY, Request
+from .hostile import GOOD, KEY, MAX_BODY, Request
 
 ERROR = {"message", "type", "param", "code"}
-# What only the inside knows: languages, libraries, files, classes.
+# What only the inside knows: languages, libraries, classes, files.
 INTERNAL = re.compile(
-    rb"Traceback|<html|<!doctype|site-packages|\.py\b|gunicorn|werkzeug|flask|marshmallow|orjson|gevent|urllib|llhttp|lambda"
-    rb"|0x[0-9a-f]{6,}|object at|NoneType|\b(?:Key|Type|Value|Attribute|Index|Recursion)Error"
+    rb"Traceback|<html|<!doctype|site-packages|\.py\b|gunicorn|werkzeug|flask|marshmallow|orjson|gevent|urllib|llhttp"
+    rb"|lambda|0x[0-9a-f]{6,}|object at|NoneType|\b(?:Key|Type|Value|Attribute|Index|Recursion|Assertion)Error"
     rb"|/(?:home|usr|opt|tmp|work|etc|proc)/"
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_PATIENCE = 20.0
 
 
 @dataclass
 class Answer:
-    """What came back."""
+    """What came back; ``after`` is the status of a good request over the same connection, None where it was closed."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    after: int | None = None
 
     @property
-    def error(self) -> dict[str, object]:
-        found: dict[str, object] = json.loads(self.body)["error"]
-        return found
+    def shown(self) -> bytes:
+        """All of it, as bytes."""
+        return self.body + "\n".join(f"{name}: {value}" for name, value in self.headers.items()).encode("latin-1")
 
 
 @dataclass
@@ -48,60 +52,85 @@ class Watched:
     server: Server
     provider: Faulty
     key: str = KEY
-    sent: int = 0
     emitted: list[bytes] = field(default_factory=list)
+    last: Answer = field(default_factory=lambda: Answer(0, {}, b""))
 
-    def send(self, request: Request) -> Answer:
-        """Send a request over a connection of its own and read the answer."""
-        usual = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
-        headers = {name: value for name, value in {**usual, **request.headers}.items() if value is not None}
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
-        self.sent += 1
+    def send(self, request: Request, after: bool = False) -> Answer:
+        """Send a request and read the answer.
+
+        Args:
+            after: send a good one over the same connection where it stays open.
+        """
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=_PATIENCE)
         try:
-            connection.putrequest(request.method, request.path, skip_host="Host" in headers, skip_accept_encoding=True)
-            connection.putheader("Content-Length", str(len(request.body)))
-            for name, value in headers.items():
-                connection.putheader(name, value.encode("latin-1"))
-            connection.endheaders()
-            try:
-                connection.send(request.body)
-            except OSError:
-                pass  # an early answer may close the connection
-            response = connection.getresponse()
-            answer = Answer(response.status, {n.lower(): v for n, v in response.getheaders()}, response.read())
+            answer = self._exchange(connection, request)
+            if after and answer.headers.get("connection") != "close":
+                answer.after = self._exchange(connection, Request(GOOD)).status
         finally:
             connection.close()
-        self.emitted += [answer.body, "\n".join(f"{n}: {v}" for n, v in answer.headers.items()).encode("latin-1")]
         return answer
 
-    def faults(self, request: Request, *expected: int, param: str | None = None) -> list[str]:
+    def _exchange(self, connection: http.client.HTTPConnection, request: Request) -> Answer:
+        usual = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
+        headers = {name: value for name, value in {**usual, **request.headers}.items() if value is not None}
+        connection.putrequest(request.method, request.path, skip_host="Host" in headers, skip_accept_encoding=True)
+        connection.putheader("Content-Length", str(len(request.body)))
+        for name, value in headers.items():
+            connection.putheader(name, value.encode("latin-1"))
+        connection.endheaders()
+        with suppress(OSError):  # an early answer may close the connection
+            connection.send(request.body)
+        response = connection.getresponse()
+        sent = {name.lower(): value for name, value in response.getheaders()}
+        answer = Answer(response.status, sent, response.read())
+        self.emitted.append(answer.shown)
+        self.last = answer
+        return answer
+
+    def faults(self, request: Request, *expected: int, param: str | None = None, after: bool = False) -> list[str]:
         """Send a request; returns what is wrong with the answer.
 
         Args:
             expected: the statuses allowed.
             param: what an error must name, if anything.
+            after: as in :meth:`send`.
         """
         asked = len(self.provider.asked)
         try:
-            answer = self.send(request)
+            answer = self.send(request, after)
         except (OSError, http.client.HTTPException) as error:
             return [f"no answer: {error!r}"]
         faults = [] if answer.status in expected else [f"status {answer.status}"]
+        if answer.after not in (None, 200):
+            faults.append(f"a good request behind it got {answer.after}")
         if answer.status < 400:
             return faults
-        if len(self.provider.asked) > asked:
+        if len(self.provider.asked) - asked > (answer.after == 200):
             faults.append("a provider was asked")
         return faults + told_wrongly(answer, request, param, self.key)
 
-    def log_lines(self) -> list[str]:
+    def lines(self) -> list[str]:
+        """The lines of its log."""
         return self.server.log().split("\n")[:-1]
+
+    def done(self) -> int:
+        """How many requests have left their line."""
+        return sum('"event":"request.done"' in line for line in self.lines())
+
+    def await_done(self, count: int) -> int:
+        """Wait until so many requests have left their line, for as long as that may take; returns how many have."""
+        deadline = time.monotonic() + _PATIENCE
+        while self.done() < count and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.done()
 
     def metrics(self) -> str:
         """The exposition, as Prometheus gets it."""
         url = f"{self.server.url}/actuator/prometheus"
-        return requests.get(url, headers={"Authorization": f"Bearer {self.key}"}, timeout=30).text
+        return requests.get(url, headers={"Authorization": f"Bearer {self.key}"}, timeout=_PATIENCE).text
 
     def series(self) -> set[str]:
+        """The names and labels of all series."""
         return {line.rsplit(" ", 1)[0] for line in self.metrics().splitlines() if not line.startswith("#")}
 
     def memory(self) -> int:
@@ -110,14 +139,24 @@ class Watched:
         return pages * 4096
 
 
+def malformed(lines: list[str]) -> list[str]:
+    """The lines of a log that are not one JSON object each, or hold a raw control character."""
+    wrong = []
+    for line in lines:
+        if line.startswith("{") and not _CONTROL.search(line):
+            json.loads(line)
+        elif not re.match(r"\[\d{4}-\d\d-\d\d [^\x00-\x1f]*\Z", line):  # gunicorn's own
+            wrong.append(line)
+    return wrong
+
+
 def told_wrongly(answer: Answer, request: Request, param: str | None, key: str) -> list[str]:
     """What is wrong with the form of an error."""
     faults = []
-    shown = answer.body + "\n".join(f"{n}: {v}" for n, v in answer.headers.items()).encode("latin-1")
-    if key.encode() in shown:
+    if key.encode() in answer.shown:
         faults.append("the key is shown")
-    if INTERNAL.search(shown):
-        faults.append(f"internals: {INTERNAL.search(shown)}")
+    if internal := INTERNAL.search(answer.shown):
+        faults.append(f"the inside is shown: {internal[0]!r}")
     if not {"x-request-id", "x-should-retry"} <= answer.headers.keys():
         faults.append(f"headers: {sorted(answer.headers)}")
     if answer.headers.get("content-type") != "application/json":
@@ -125,7 +164,7 @@ def told_wrongly(answer: Answer, request: Request, param: str | None, key: str) 
     if request.method == "HEAD":
         return faults
     try:
-        error = answer.error
+        error = json.loads(answer.body)["error"]
     except (ValueError, KeyError, TypeError):
         return [*faults, f"no error object: {answer.body[:80]!r}"]
     if error.keys() != ERROR or not error["message"] or len(str(error["message"])) > 600:
@@ -136,8 +175,13 @@ def told_wrongly(answer: Answer, request: Request, param: str | None, key: str) 
 
 
 def configured(url: str, more: str = "", key: str = KEY) -> str:
+    """A configuration with one client and one provider, without a cache.
+
+    Args:
+        more: further lines below ``aura``.
+    """
     return (
-        f"aura:\n  cache: {{enabled: false}}\n  server: {{max-body: {MAX_BODY}}}\n"
+        f"aura:\n  cache: {{enabled: false}}\n  server: {{max-body: {MAX_BODY}, keep-alive: 1s}}\n"
         f"  auth: {{keys: [{{name: tester, key: {key}}}]}}\n{more}  providers:\n" + provider("only", url, "gpt-4o-mini")
     )
 

@@ -1,0 +1,143 @@
+"""Good requests, and what becomes of them when something in them is changed at random."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+from .hostile import CHAT, KEY, Request
+
+_TOOL = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}}  # fmt: skip
+_CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": "b"}'}}
+_HI = {"role": "user", "content": "hi"}
+SEEDS: list[dict[str, Any]] = [
+    {"messages": [_HI]},
+    {"messages": [_HI], "stream": True},
+    {"messages": [_HI], "stream": True, "stream_options": {"include_usage": True}},
+    {"messages": [{"role": "system", "content": "Be brief."}, _HI], "temperature": 0.5, "top_p": 0.9, "max_tokens": 16},
+    {"messages": [_HI, {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Again"}], "seed": 7, "n": 1},
+    {"messages": [_HI], "tools": [_TOOL], "tool_choice": "auto", "parallel_tool_calls": True},
+    {"messages": [_HI], "tools": [_TOOL], "tool_choice": {"type": "function", "function": {"name": "f"}}},
+    {"messages": [_HI, {"role": "assistant", "content": None, "tool_calls": [_CALL]}, {"role": "tool", "tool_call_id": "call_1", "content": "c"}]},
+    {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}}]}]},
+    {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}]}]},
+    {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": "data:application/pdf;base64,AAAA", "filename": "a.pdf"}}]}]},
+    {"messages": [_HI], "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}, "strict": True}}},
+    {"messages": [_HI], "stop": ["a", "b"], "logit_bias": {"50256": -100}, "logprobs": True, "top_logprobs": 2},
+    {"messages": [_HI], "user": "u", "metadata": {"a": "b"}, "store": False, "service_tier": "auto", "reasoning_effort": "low"},
+    {"messages": [_HI], "aura": {"tier": "eco", "max_cost_usd": 1}, "fallbacks": ["only/gpt-4o-mini"]},
+    {"messages": [_HI], "functions": [_TOOL["function"]], "function_call": {"name": "f"}},
+    {"messages": [_HI], "presence_penalty": 1, "frequency_penalty": -1, "modalities": ["text"], "prediction": {"type": "content", "content": "x"}},
+]  # fmt: skip
+# What mutations put in: values at the edges of ranges, kinds and encodings.
+_VALUES: list[Any] = [
+    None, True, False, 0, 1, -1, 5, 2**31, 2**53, 2**63 - 1, 2**63, 2**64, -(2**63), 10**30, 0.5, 1.0, -0.0, 1e308, 1e-308, "", "x", "5",
+    "true", "null", "\0", "\ud800", "\udfff", "\u202e", "\u2028", "\ufeff", "é" * 40, "A" * 3000, "{{7*7}}", "%s%n", "../../etc/passwd",
+    "http://127.0.0.1:9/", "file:///etc/passwd", "data:,", "<script>", "\r\nX-A: b", "data: [DONE]\n\n", "__class__", "user", "system", "tool",
+    [], [None], [[]], [[[[[]]]]], ["x"] * 300, {}, {"": ""}, {"a": None}, {"__proto__": {}}, {"$ref": "#"}, {"type": "text"}, [{"role": "user"}],
+]  # fmt: skip
+_NAMES = ("", "x", "model", "messages", "role", "content", "type", "text", "name", "stream", "tools", "api_base", "timeout", "__init__", "aura", "fallbacks", "\0", "\u2028", "a" * 200)  # fmt: skip
+_PIECES = (b"", b"\0", b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b'"', b"\\", b"\\u", b"\\ud800", b"{", b"}", b"[", b"]", b",", b":", b"NaN", b"-Infinity", b"1e999", b"9" * 40, b"\r\n", b"\xe2\x80\xa8", b"//", b'"a":1,', b"[" * 120)  # fmt: skip
+_HEADERS = (
+    ("Content-Type", (None, "text/plain", "application/json; charset=utf-8", "application/json; charset=utf-16", "multipart/form-data", "")),
+    ("Content-Encoding", ("gzip", "identity", "br", "")),
+    ("Authorization", (None, "Bearer x", f"bearer {KEY}", f"Basic {KEY}", "Bearer \xff")),
+    ("X-Aura-Tier", ("eco", "premium", "gold", "", "\xe9")),
+    ("X-Aura-Timeout", ("5", "-1", "nan", "1e9", "x")),
+    ("X-Request-Id", ("a", "a b", "x" * 300, "\xff")),
+    ("Cache-Control", ("no-cache", "no-store", "max-age=5", "max-age=x", "\xff")),
+    ("X-Stainless-Retry-Count", ("1", "-1", "x", "9" * 30)),
+    ("Host", ("evil.example", "a b", "", "[::1]")),
+    ("Expect", ("100-continue", "x")),
+    ("Cookie", ("a=b", "\xff" * 50)),
+)  # fmt: skip
+_METHODS = ("GET", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE", "FOO", "post")
+_PATHS = ("/", "/v1", f"{CHAT}/", f"/{CHAT}", f"{CHAT}?x=y", "/v1/chat%2fcompletions", "/v1/models", "/v1/models/x", "/v1/route", "/v1/cache", "/actuator/health", "/actuator/prometheus", "/actuator/env", "/v1/\xff".encode("latin-1").hex(), "/%ff%00")  # fmt: skip
+
+
+def mutated(seed: int, count: int) -> Iterator[Request]:
+    """Requests, the same for the same seed."""
+    chance = Random(seed)
+    for _ in range(count):
+        tree = copy.deepcopy(chance.choice(SEEDS))
+        tree["model"] = chance.choice(("auto", "gpt-4o-mini", "eco", "only/gpt-4o-mini"))
+        for _ in range(chance.choice((0, 1, 1, 1, 2, 3))):
+            tree = _changed(tree, chance)
+        data = _written(tree, chance)
+        for _ in range(chance.choice((0, 0, 0, 1, 1, 3))):
+            data = _bitten(data, chance)
+        headers, method, path = {}, "POST", CHAT
+        if chance.random() < 0.1:
+            name, values = chance.choice(_HEADERS)
+            headers[name] = chance.choice(values)
+        if chance.random() < 0.03:
+            method = chance.choice(_METHODS)
+        if chance.random() < 0.03:
+            path = chance.choice(_PATHS)
+        yield Request(data, headers, method, path)
+
+
+def _places(tree: Any, found: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    """All (container, key) of a tree."""
+    steps = list(tree.items()) if isinstance(tree, dict) else list(enumerate(tree)) if isinstance(tree, list) else []
+    for key, value in steps:
+        found.append((tree, key))
+        _places(value, found)
+    return found
+
+
+def _changed(tree: Any, chance: Random) -> Any:
+    """Change one thing in a tree."""
+    places = _places(tree, [])
+    if not places:
+        return chance.choice(_VALUES)
+    holder, key = chance.choice(places)
+    match chance.randrange(8):
+        case 0 | 1:
+            holder[key] = copy.deepcopy(chance.choice(_VALUES))
+        case 2:
+            del holder[key]
+        case 3:
+            other, its = chance.choice(places)
+            holder[key] = copy.deepcopy(other[its])
+        case 4:
+            holder[key] = [holder[key]] if chance.random() < 0.5 else {"a": holder[key]}
+        case 5:
+            if isinstance(holder, dict):
+                holder[chance.choice(_NAMES)] = holder.pop(key)
+            else:
+                holder.append(copy.deepcopy(holder[key]))
+        case 6:
+            if isinstance(holder, dict):
+                holder[chance.choice(_NAMES)] = copy.deepcopy(chance.choice(_VALUES))
+            else:
+                holder *= 50
+        case _:
+            value = holder[key]
+            holder[key] = str(value) if isinstance(value, int | float) else chance.choice((-1, 0, 1e10, "")) if value else [value]
+    return tree
+
+
+def _written(tree: Any, chance: Random) -> bytes:
+    text = json.dumps(tree, ensure_ascii=chance.random() < 0.5, indent=chance.choice((None, None, 1)))
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _bitten(data: bytes, chance: Random) -> bytes:
+    """Change some bytes."""
+    start = chance.randrange(len(data) + 1)
+    end = min(len(data), start + chance.choice((0, 0, 1, 1, 2, 8, 40)))
+    match chance.randrange(5):
+        case 0:
+            return data[:start] + chance.choice(_PIECES) + data[end:]
+        case 1:
+            return data[:start] + bytes([chance.randrange(256)]) + data[end:]
+        case 2:
+            return data[:start]
+        case 3:
+            return data[:end] + data[start:]
+        case _:
+            return data[:start] + data[end:]
