@@ -168,4 +168,3 @@ def overloaded(request_id: str) -> bytes:
     status, headers, body = error_parts(error, request_id)
     lines = "".join(f"{name}: {value}\r\n" for name, value in [*headers, ("Connection", "close")])
     return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body
-

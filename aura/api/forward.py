@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -23,6 +24,7 @@ blueprint = Blueprint("forward", __name__)
 _IN_MEMORY = 1024 * 1024  # bytes of a file that are not worth a place on disk
 _MAX_PARTS = 100
 _MAX_FIELD = 1024  # bytes of a form's field that is looked at
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=?-]{1,70}")  # RFC 2046, 5.1.1, but for blanks
 
 
 @blueprint.post("/v1/embeddings")
@@ -101,13 +103,15 @@ def _passed(name: str, needed: str, deployment: str = "") -> Response:
 
 def _uploaded(name: str, deployment: str) -> Response:
     call = _call(name)
-    media_type = request.environ.get("CONTENT_TYPE") or ""
-    kind, options = parse_options_header(media_type)
-    if kind != "multipart/form-data" or not options.get("boundary"):
+    kind, options = parse_options_header(request.environ.get("CONTENT_TYPE"))
+    boundary = options.get("boundary", "")
+    if kind != "multipart/form-data" or not _BOUNDARY.fullmatch(boundary):
         raise UnsupportedMediaType("Send the file as 'Content-Type: multipart/form-data', with its boundary.")
+    # Nothing else of the client's header goes on: it is written anew.
+    media_type = f'multipart/form-data; boundary="{boundary}"'
     forwarder: Forwarder = current_app.extensions["aura.forward"]
     with SpooledTemporaryFile(_IN_MEMORY) as file:
-        model = _received(file, options["boundary"], g.gateway.settings.forward.max_upload) or deployment
+        model = _received(file, boundary, g.gateway.settings.forward.max_upload) or deployment
         if not model:
             raise BadRequest("'model' is missing.", param="model")
         check_passed({"model": model}, "model")

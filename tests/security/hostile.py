@@ -4,13 +4,16 @@ A case is ``(name, request, status, param)``. ``status`` is the one answer that 
 it is not None. What is accepted is here too, for a gateway that refuses everything is not strict but broken.
 """
 
+# ruff: noqa: E501  (tables)
+
 from __future__ import annotations
 
 import base64
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 KEY = "aura-test-key-0001"
@@ -23,7 +26,7 @@ class Request(NamedTuple):
     """One request; ``headers`` stand above the usual ones, None takes a usual one away."""
 
     body: bytes = b""
-    headers: dict[str, str | None] = {}
+    headers: Mapping[str, str | None] = MappingProxyType({})
     method: str = "POST"
     path: str = CHAT
 
@@ -290,7 +293,7 @@ def kinds() -> Iterator[Case]:
     for kind, value in KINDS.items():
         if kind not in WORDS or kind == "an empty string":
             yield Case(f"kind: model {kind}", Request(body(model=value)), 400, "model")
-        if kind != "an array of null" and kind != "nested":
+        if kind not in ("an array of null", "nested"):
             yield Case(f"kind: messages {kind}", Request(body(messages=value)), 400, "messages")
         if not isinstance(value, dict):
             yield Case(f"kind: a message {kind}", Request(body(messages=[value])), 400, "messages[0]")
@@ -384,7 +387,23 @@ def tools() -> Iterator[Case]:
     """Tools, the choice among them, the form of the answer."""
     first = "tools[0]"
     definition = {"type": "function", "function": {"name": "f"}}
-    for name in ("", " ", "get weather", "wetter_f\u00fcr", "\u5929\u6c14", "f\n", "f\0", "a" * 129, "f(x)", "f;drop", "$f", "f'", "\uff46", "{{7*7}}", "f\u200b"):
+    for name in (
+        "",
+        " ",
+        "get weather",
+        "wetter_f\u00fcr",
+        "\u5929\u6c14",
+        "f\n",
+        "f\0",
+        "a" * 129,
+        "f(x)",
+        "f;drop",
+        "$f",
+        "f'",
+        "\uff46",
+        "{{7*7}}",
+        "f\u200b",
+    ):
         tool = {"type": "function", "function": {"name": name}}
         yield Case(f"tool's name: {name[:16]!r}", Request(body(tools=[tool])), 400, f"{first}.function.name")
     for name in ("f", "get_weather", "get-weather", "a" * 64, "a" * 128, "_", "9", "mcp__server__tool"):
@@ -472,7 +491,17 @@ def steering() -> Iterator[Case]:
         yield Case(f"model: {model[:24]!r}", Request(body(model=model)), 400, "model")
     for model in ("nowhere/x", "anthropic/claude", "nowhere/a/b"):
         yield Case(f"model: {model}", Request(body(model=model)), 404, "model")
-    for model in ("a", "a" * 128, "gpt-4o-mini", "no-such-model", "ft:gpt-4o:org::id", "auto", "eco", "only/m", "only/a/b"):
+    for model in (
+        "a",
+        "a" * 128,
+        "gpt-4o-mini",
+        "no-such-model",
+        "ft:gpt-4o:org::id",
+        "auto",
+        "eco",
+        "only/m",
+        "only/a/b",
+    ):
         yield Case(f"model accepted: {model[:24]}", Request(body(model=model)), 200)
     yield Case("stream options without a stream", Request(body(stream_options={})), 400, "stream_options")
     off = {"stream": False, "stream_options": {"include_usage": True}}
@@ -510,7 +539,21 @@ def media() -> Iterator[Case]:
     ):  # fmt: skip
         yield Case(f"content type accepted: {sent}", Request(GOOD, {"Content-Type": sent}), 200)
     bomb = gzip.compress(b" " * 50_000_000)
-    for sent in ("gzip", "x-gzip", "GZIP", "deflate", "br", "zstd", "compress", "identity, gzip", "gzip, identity", "x", "*", ",", "identity;q=0"):
+    for sent in (
+        "gzip",
+        "x-gzip",
+        "GZIP",
+        "deflate",
+        "br",
+        "zstd",
+        "compress",
+        "identity, gzip",
+        "gzip, identity",
+        "x",
+        "*",
+        ",",
+        "identity;q=0",
+    ):
         yield Case(f"content coding: {sent}", Request(gzip.compress(GOOD), {"Content-Encoding": sent}), 415)
         yield Case(f"content coding, a bomb: {sent}", Request(bomb, {"Content-Encoding": sent}), 415)
     for sent in ("identity", "IDENTITY", ""):
@@ -543,7 +586,12 @@ def places() -> Iterator[Case]:
         "/actuator//health", "/actuator%2fhealth", "/actuator/..;/actuator/prometheus", "/actuator/prometheus/x",
     ):  # fmt: skip
         yield Case(f"path: {path}", Request(GOOD, path=path), 404)
-    for path in ("/v1/%63hat/completions", f"{CHAT}?", f"{CHAT}?api_base=http://127.0.0.1:9/&api_key=x", f"{CHAT}?a=%00%ff%zz"):
+    for path in (
+        "/v1/%63hat/completions",
+        f"{CHAT}?",
+        f"{CHAT}?api_base=http://127.0.0.1:9/&api_key=x",
+        f"{CHAT}?a=%00%ff%zz",
+    ):
         yield Case(f"path accepted: {path}", Request(GOOD, path=path), 200)
     for name in ("..", "%2e%2e", "x/../y", "%2fetc%2fpasswd", "..%2f..%2fx", "%00", "%ff", "a" * 4000, "{x}", "<b>"):
         request = Request(b"", {"Content-Type": None}, "GET", f"/v1/models/{name}")
@@ -569,7 +617,9 @@ def strangers() -> Iterator[Case]:
         headers = {"Authorization": None, name: f"Bearer {KEY}"}
         yield Case(f"key in {name}", Request(GOOD, headers), 401)
     for query in (f"key={KEY}", f"api_key={KEY}", f"access_token={KEY}", f"authorization=Bearer%20{KEY}"):
-        yield Case(f"key in the query: {query[:8]}", Request(GOOD, {"Authorization": None}, path=f"{CHAT}?{query}"), 401)
+        yield Case(
+            f"key in the query: {query[:8]}", Request(GOOD, {"Authorization": None}, path=f"{CHAT}?{query}"), 401
+        )
     for sent in (f"bearer {KEY}", f"BEARER {KEY}", f"Bearer   {KEY}", f"Bearer {KEY} "):
         yield Case(f"key accepted: {sent[:10]!r}", Request(GOOD, {"Authorization": sent}), 200)
     yield Case("a key comes before the body's form", Request(b"{", {"Authorization": None}), 401)
@@ -605,7 +655,21 @@ def headers() -> Iterator[Case]:
         yield Case(f"header: Cache-Control {sent}", Request(GOOD, {"Cache-Control": sent}), 400)
     for sent in ("x", "200-ok", "100-continue, x"):
         yield Case(f"header: Expect {sent}", Request(GOOD, {"Expect": sent}), 417)
-    for sent in ("", "a b", "a/b", "a@b", "[::1", "a:b", "a:99999999", "\u00e9.example", "a\\b", "a?b", "a#b", "<x>", 'a"b'):
+    for sent in (
+        "",
+        "a b",
+        "a/b",
+        "a@b",
+        "[::1",
+        "a:b",
+        "a:99999999",
+        "\u00e9.example",
+        "a\\b",
+        "a?b",
+        "a#b",
+        "<x>",
+        'a"b',
+    ):
         yield Case(f"header: Host {sent!r}", Request(GOOD, {"Host": sent}), 400)
     for sent in ("evil.example", "127.0.0.1:1", "[::1]:80", "localhost", "xn--e1afmkfd.example"):
         yield Case(f"header accepted: Host {sent}", Request(GOOD, {"Host": sent}), 200)

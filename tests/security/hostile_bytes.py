@@ -4,6 +4,8 @@ A case is ``(name, data, status, responses)``: the first status (0: closed witho
 be at most. Whatever the status, what is refused ends the connection, and nothing behind it is ever a request.
 """
 
+# ruff: noqa: E501  (tables)
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -63,9 +65,15 @@ def framing() -> Iterator[Bytes]:
     yield Bytes("a length of an underscore", post(LENGTH, b"Content_Length: 5\r\n", body=GOOD), 200)
     yield Bytes("a framing of an underscore", post(LENGTH, b"Transfer_Encoding: chunked\r\n", body=GOOD), 200)
     yield Bytes("a length with zeros in front", post(b"Content-Length: 00%d\r\n" % len(GOOD), body=GOOD), 200)
-    yield Bytes("a body of an old client in chunks", post(CHUNKED, body=CHUNKS, line=f"POST {CHAT} HTTP/1.0\r\n".encode()), 400)
-    yield Bytes("a body of a GET", b"GET /v1/models HTTP/1.1\r\n" + AUTHORIZED + b"Content-Length: 36\r\n\r\n" + SMUGGLED, 200)
-    yield Bytes("a body behind a 404", post(b"Content-Length: 36\r\n", body=SMUGGLED, line=b"POST /v1/x HTTP/1.1\r\n"), 404)
+    yield Bytes(
+        "a body of an old client in chunks", post(CHUNKED, body=CHUNKS, line=f"POST {CHAT} HTTP/1.0\r\n".encode()), 400
+    )
+    yield Bytes(
+        "a body of a GET", b"GET /v1/models HTTP/1.1\r\n" + AUTHORIZED + b"Content-Length: 36\r\n\r\n" + SMUGGLED, 200
+    )
+    yield Bytes(
+        "a body behind a 404", post(b"Content-Length: 36\r\n", body=SMUGGLED, line=b"POST /v1/x HTTP/1.1\r\n"), 404
+    )
     chunked = b"24\r\n" + SMUGGLED + b"\r\n0\r\n\r\n"
     yield Bytes("a chunked body behind a 404", post(CHUNKED, body=chunked, line=b"POST /v1/x HTTP/1.1\r\n"), 404)
     stranger = post(b"Content-Length: 36\r\n", body=SMUGGLED).replace(KEY.encode(), b"wrong")
@@ -112,8 +120,12 @@ def chunks() -> Iterator[Bytes]:
         "a trailer with a line feed": size + b"\r\n" + GOOD + b"\r\n0\r\nx: y\nGET /smuggled HTTP/1.1\r\n\r\n",
     }.items():
         yield Bytes(f"chunk: {name}", post(CHUNKED, body=body), 400)
-    yield Bytes("chunk: many trailers", post(CHUNKED, body=CHUNKS[:-2] + b"x: yyyyyyyyyyyyyyyy\r\n" * 600 + b"\r\n"), 431)
-    yield Bytes("chunk: over the limit", post(CHUNKED, body=(b"10000\r\n" + b" " * 65536 + b"\r\n") * 17 + b"0\r\n\r\n"), 413)
+    yield Bytes(
+        "chunk: many trailers", post(CHUNKED, body=CHUNKS[:-2] + b"x: yyyyyyyyyyyyyyyy\r\n" * 600 + b"\r\n"), 431
+    )
+    yield Bytes(
+        "chunk: over the limit", post(CHUNKED, body=(b"10000\r\n" + b" " * 65536 + b"\r\n") * 17 + b"0\r\n\r\n"), 413
+    )
     one_by_one = b"".join(b"1\r\n%c\r\n" % byte for byte in GOOD) + b"0\r\n\r\n"
     for name, body in {
         "as it should be": CHUNKS,
@@ -155,7 +167,11 @@ def lines() -> Iterator[Bytes]:
         (b"CONNECT x:443 HTTP/1.1", 400), (b"CONNECT " + chat + b" HTTP/1.1", 405),
     ):  # fmt: skip
         yield Bytes(f"line: {line[:60]!r}", line + b"\r\n" + rest, status)
-    for line in (b"POST http://x" + chat + b" HTTP/1.1", b"POST HTTP://X" + chat + b" HTTP/1.1", b"\r\nPOST " + chat + b" HTTP/1.1"):
+    for line in (
+        b"POST http://x" + chat + b" HTTP/1.1",
+        b"POST HTTP://X" + chat + b" HTTP/1.1",
+        b"\r\nPOST " + chat + b" HTTP/1.1",
+    ):
         yield Bytes(f"line accepted: {line!r}", line + b"\r\n" + rest, 200)
     for name, data in {
         "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500) + b"\r\n\r\n",
@@ -212,7 +228,9 @@ def rows() -> Iterator[Bytes]:
     yield Bytes("a good one behind a bad one", b"BAD\r\n\r\n" + good, 400)
     yield Bytes("a good one behind a wrong body", post(b"Content-Length: 1\r\n", body=b"{") + good, 400, 2)
     yield Bytes("bytes behind a closed one", post(LENGTH, b"Connection: close\r\n", body=GOOD) + SMUGGLED, 200)
-    yield Bytes("bytes behind an old one", post(LENGTH, body=GOOD, line=f"POST {CHAT} HTTP/1.0\r\n".encode()) + SMUGGLED, 200)
+    yield Bytes(
+        "bytes behind an old one", post(LENGTH, body=GOOD, line=f"POST {CHAT} HTTP/1.0\r\n".encode()) + SMUGGLED, 200
+    )
 
 
 GROUPS = {made.__name__: list(made()) for made in (framing, chunks, lines, fields, rows)}

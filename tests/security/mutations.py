@@ -1,5 +1,7 @@
 """Good requests, and what becomes of them when something in them is changed at random."""
 
+# ruff: noqa: E501  (tables)
+
 from __future__ import annotations
 
 import copy
@@ -117,7 +119,9 @@ def _changed(tree: Any, chance: Random) -> Any:
                 holder *= 50
         case _:
             value = holder[key]
-            holder[key] = str(value) if isinstance(value, int | float) else chance.choice((-1, 0, 1e10, "")) if value else [value]
+            holder[key] = (
+                str(value) if isinstance(value, int | float) else chance.choice((-1, 0, 1e10, "")) if value else [value]
+            )
     return tree
 
 

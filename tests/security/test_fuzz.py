@@ -17,14 +17,15 @@ from .watched import Watched, malformed, watched
 COUNT = int(os.environ.get("AURA_FUZZ", "1500"))
 SEED = int(os.environ.get("AURA_FUZZ_SEED", "20261124"))
 EXPECTED = (200, 400, 401, 403, 404, 405, 413, 414, 415, 417, 431, 501)
-# Of the second half: maps that are bounded fill up, and the allocator's own slack comes to rest after some tens of thousands.
+# Of the second half: bounded maps fill up, and the allocator's slack comes to rest after some tens of thousands.
 MAX_GROWTH = 4 << 20
 
 
 def whole(watch: Watched, body: bytes, media_type: str) -> list[str]:
     """What is wrong with an answer that is no error."""
     if "event-stream" in media_type:
-        return [] if body.endswith(b"data: [DONE]\n\n") and b'"error"' not in body else [f"a broken stream: {body[-80:]!r}"]
+        good = body.endswith(b"data: [DONE]\n\n") and b'"error"' not in body
+        return [] if good else [f"a broken stream: {body[-80:]!r}"]
     if "json" in media_type and body:
         json.loads(body)
     return []

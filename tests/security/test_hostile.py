@@ -92,11 +92,13 @@ def test_what_the_worker_refuses_is_counted_and_logged_like_everything_else(watc
     """Two that are no HTTP at all, one whose id was read before it was refused."""
 
     def refused() -> float:
-        lines = [line for line in watch.metrics().splitlines() if 'aura_requests_total{status="400",tier="none"' in line]
+        series = 'aura_requests_total{status="400",tier="none"'
+        lines = [line for line in watch.metrics().splitlines() if line.startswith(series)]
         return float(lines[0].rsplit(" ", 1)[1]) if lines else 0.0
 
     before = refused()
-    for data in (b"BAD\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nX-Request-Id: seen\r\nHost: a b\r\n\r\n"):
+    seen = b"GET / HTTP/1.1\r\nX-Request-Id: seen\r\nHost: a b\r\n\r\n"
+    for data in (b"BAD\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", seen):
         assert exchanged(watch, Bytes("", data, 400)) == []
 
     assert refused() == before + 3
