@@ -37,9 +37,9 @@ SECRETS = {
 }
 ENDS = sorted({part.encode() for secret in SECRETS.values() for part in (secret, secret[:8], secret[-8:])})
 PROVIDER_FAULTS = [
-    "silence", "hangup", "half-head", "garbage", "long-header", "many-headers", "redirect", "html", "truncated", "shape", "bomb",
-    "cut:after:2", "broken", "event", "status:code:400:message:echo", "status:code:401:message:echo", "status:code:403:message:echo",
-    "status:code:404:message:echo", "status:code:429:message:echo", "status:code:500:message:echo", "status:code:503:message:echo",
+    "silence", "hangup", "half-head", "garbage", "long-header", "many-headers", "redirect", "html", "truncated",
+    "shape", "bomb", "cut:after:2", "broken", "event",
+    *(f"status:code:{code}:message:echo" for code in (400, 401, 403, 404, 429, 500, 503)),
 ]  # fmt: skip
 
 
@@ -188,8 +188,8 @@ def with_address(address: str) -> Iterator[dict[str, Any]]:
             holder[last] = address
             yield tree
     names = (
-        "api_base", "base_url", "azure_endpoint", "endpoint", "url", "webhook", "callback_url", "proxy", "proxies", "host",
-        "image", "image_url", "file_url", "schema", "$schema", "$ref", "metadata", "user", "provider", "extra_headers", "x",
+        "api_base", "base_url", "azure_endpoint", "endpoint", "url", "webhook", "callback_url", "proxy", "proxies",
+        "image", "image_url", "file_url", "schema", "$schema", "$ref", "metadata", "user", "provider", "extra_headers",
     )  # fmt: skip
     for name in names:
         for value in (address, {"url": address}, [address]):

@@ -28,14 +28,17 @@ PACKAGE = Path(__file__).resolve().parents[2] / "aura"
 # form's, written anew; the headers of a translation are names of betas that have the form of such.
 MADE_OF = {
     "providers/__init__.py TokenRequest.request": {"self.url"},
-    "providers/__init__.py Provider.door": {"self.embed_url", "self.address", "self.headers", "path", "model", "media_type"},
+    "providers/__init__.py Provider.door": {
+        "self.embed_url", "self.address", "self.headers", "path", "model", "media_type",
+    },
     "providers/__init__.py Provider._http": {"self.url", "self.headers", "translation.headers", "model.name"},
 }  # fmt: skip
 # Who may open a connection, make the client, or say what its proxies and certificates are.
 CONNECTS = {"upstream/wire.py", "upstream/adapter.py", "upstream/resolver.py"}
 OPENERS = {
     "socket.create_connection", "urllib.request.urlopen", "http.client.HTTPConnection", "http.client.HTTPSConnection",
-    "requests.get", "requests.post", "requests.request", "requests.Session", "requests.put", "requests.head", "urllib3.PoolManager",
+    "requests.get", "requests.post", "requests.request", "requests.Session", "requests.put", "requests.head",
+    "urllib3.PoolManager",
 }  # fmt: skip
 
 
@@ -78,29 +81,40 @@ def made_of(node: ast.AST, given: dict[str, list[ast.expr]], bound: frozenset[st
     return set().union(*(made_of(child, given, bound) for child in ast.iter_child_nodes(node)))
 
 
+def noted(given: dict[str, list[ast.expr]], target: ast.expr, value: ast.expr) -> None:
+    """Note that a target is given a value; an item's name is part of what its holder is made of."""
+    if isinstance(target, ast.Name):
+        given.setdefault(target.id, []).append(value)
+    elif isinstance(target, ast.Subscript):
+        noted(given, target.value, value)
+        noted(given, target.value, target.slice)
+    elif isinstance(target, ast.Tuple | ast.List):
+        for inner in target.elts:
+            noted(given, inner, value)
+
+
 def variables(function: ast.FunctionDef) -> dict[str, list[ast.expr]]:
     """What each variable of a function is given, also by loops and by items."""
     given: dict[str, list[ast.expr]] = {}
-
-    def note(target: ast.expr, value: ast.expr) -> None:
-        if isinstance(target, ast.Name):
-            given.setdefault(target.id, []).append(value)
-        elif isinstance(target, ast.Subscript):
-            note(target.value, value)
-            note(target.value, target.slice)
-        elif isinstance(target, ast.Tuple | ast.List):
-            for inner in target.elts:
-                note(inner, value)
-
     for node in ast.walk(function):
         if isinstance(node, ast.Assign):
             for target in node.targets:
-                note(target, node.value)
+                noted(given, target, node.value)
         elif isinstance(node, ast.AugAssign | ast.AnnAssign) and node.value is not None:
-            note(node.target, node.value)
+            noted(given, node.target, node.value)
         elif isinstance(node, ast.For | ast.comprehension):
-            note(node.target, node.iter)
+            noted(given, node.target, node.iter)
     return given
+
+
+def made_by(function: ast.FunctionDef) -> set[str]:
+    """What a function makes the addresses and headers of its outbound requests of."""
+    used: set[str] = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and dotted(node.func) == "HttpRequest":
+            arguments = node.args[:2] + [one.value for one in node.keywords if one.arg in ("url", "headers", "method")]
+            used = used.union(*(made_of(argument, variables(function)) for argument in arguments))
+    return used
 
 
 def files() -> Iterator[tuple[str, ast.Module]]:
@@ -110,17 +124,8 @@ def files() -> Iterator[tuple[str, ast.Module]]:
 
 def outbound() -> dict[str, set[str]]:
     """What each place that makes an outbound request makes its address and headers of."""
-    found: dict[str, set[str]] = {}
-    for file, tree in files():
-        for name, function in functions(tree):
-            for node in ast.walk(function):
-                if isinstance(node, ast.Call) and dotted(node.func) == "HttpRequest":
-                    arguments = node.args[:2] + [
-                        k.value for k in node.keywords if k.arg in ("url", "headers", "method")
-                    ]
-                    used = set().union(*(made_of(argument, variables(function)) for argument in arguments))
-                    found.setdefault(f"{file} {name}", set()).update(used)
-    return found
+    made = {f"{file} {name}": made_by(function) for file, tree in files() for name, function in functions(tree)}
+    return {place: used for place, used in made.items() if used}
 
 
 def test_no_value_of_a_request_reaches_an_address_or_a_header_of_an_outbound_request():
@@ -141,12 +146,8 @@ def test_the_look_for_such_values_finds_them(line, expected):
     """A test that finds nothing proves nothing."""
     function = ast.parse("def f(self):\n " + line).body[0]
     assert isinstance(function, ast.FunctionDef)
-    call = next(
-        node for node in ast.walk(function) if isinstance(node, ast.Call) and dotted(node.func) == "HttpRequest"
-    )
-    arguments = call.args[:2] + [keyword.value for keyword in call.keywords]
 
-    assert set().union(*(made_of(argument, variables(function)) for argument in arguments)) - {"dict"} == expected
+    assert made_by(function) - {"dict"} == expected
 
 
 def test_one_client_opens_all_connections_and_its_proxies_are_no_requests():
@@ -185,7 +186,7 @@ def test_the_environment_of_the_gateway_steers_no_call(tmp_path):
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password canary\ndefault login b password canary\n")
     with Faulty() as behind, Faulty() as other:
         names = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy")
-        env = {name: other.url for name in names} | {name.upper(): other.url for name in names}
+        env = dict.fromkeys(names, other.url) | {name.upper(): other.url for name in names}
         env |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / ".netrc"), "REQUESTS_CA_BUNDLE": "/nowhere"}
         env |= {"CURL_CA_BUNDLE": "/nowhere", "SSLKEYLOGFILE": str(tmp_path / "keys"), "OPENAI_BASE_URL": other.url}
 
