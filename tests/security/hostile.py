@@ -579,7 +579,7 @@ def places() -> Iterator[Case]:
         "/%c0%af/v1/chat/completions", "/v1/%ff", "/v1/%e2%80%ae", "/v1/%", "/v1/%zz", "/v1/%u0041", "/v2/chat/completions",
         "/%2e%2e/%2e%2e/etc/passwd", "/..%2f..%2fetc/passwd", "/....//etc/passwd", "/static/../x", "/static/x", "/admin",
         "/.git/config", "/.env", "/wp-login.php", "/cgi-bin/x", "/server-status", "/metrics", "/debug/pprof", "/api/tags",
-        "/openai/deployments/x/chat/completions", "/actuator", "/actuator/", "/actuator/env", "/actuator/heapdump",
+        "/openai/deployments", "/actuator", "/actuator/", "/actuator/env", "/actuator/heapdump",
         "/actuator/threaddump", "/actuator/configprops", "/actuator/beans", "/actuator/mappings", "/actuator/httptrace",
         "/actuator/shutdown", "/actuator/jolokia", "/actuator/gateway/routes", "/actuator/logfile", "/actuator/refresh",
         "/actuator/health/", "/actuator/health/db", "/actuator/health/../prometheus", "/actuator/health/..%2fprometheus",

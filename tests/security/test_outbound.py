@@ -27,6 +27,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "aura"
 # target's, a key into a closed table, percent-encoded; ``path`` is a word of a table; ``media_type`` is JSON's or a
 # form's, written anew; the headers of a translation are names of betas that have the form of such.
 MADE_OF = {
+    "embedding.py Embeddings._vectors": {"self._url", "self._provider"},
+    "moderation.py Moderation._send": {"self._url", "self._provider.headers"},
     "providers/__init__.py TokenRequest.request": {"self.url"},
     "providers/__init__.py Provider.door": {
         "self.embed_url", "self.address", "self.headers", "path", "model", "media_type",
@@ -89,8 +91,9 @@ def noted(given: dict[str, list[ast.expr]], target: ast.expr, value: ast.expr) -
         noted(given, target.value, value)
         noted(given, target.value, target.slice)
     elif isinstance(target, ast.Tuple | ast.List):
-        for inner in target.elts:
-            noted(given, inner, value)
+        each = value.elts if isinstance(value, ast.Tuple) and len(value.elts) == len(target.elts) else None
+        for inner, its in zip(target.elts, each or [value] * len(target.elts), strict=True):
+            noted(given, inner, its)
 
 
 def variables(function: ast.FunctionDef) -> dict[str, list[ast.expr]]:
