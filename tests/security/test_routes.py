@@ -18,7 +18,7 @@ from tests.faulty import Faulty
 from tests.server import gateway
 from tests.wire import CLOSE, everything, get, post, statuses
 
-from .hostile import CHAT, GOOD, KEY, Request, body
+from .hostile import CHAT, GOOD, GROUPS, KEY, Request, body
 from .watched import Watched, configured, told_wrongly, watched
 
 PUBLIC = {"/actuator/health", *actuator.PROBES}
@@ -68,6 +68,20 @@ def test_a_key_is_asked_for_before_the_body_is_read(watch, rules):
             link.sendall(head.encode() + b"{")
 
             assert statuses(everything(link)) == [401]
+
+
+def test_every_door_refuses_what_is_no_json_in_its_own_words(watch, rules):
+    """Whatever stands behind a rule that takes a body, its body is read as a chat's is."""
+    doors = [path for method, path in rules if method == "POST"]
+    wrong = {}
+    for path in doors:
+        for case in (*GROUPS["texts"], *GROUPS["encodings"]):
+            faults = watch.faults(case.request._replace(path=path), 400, 415)
+            if faults:
+                wrong[path, case.name] = faults
+
+    assert wrong == {}
+    assert {"/v1/chat/completions", "/v1/messages", "/v1/embeddings", "/v1/moderations"} <= set(doors)
 
 
 @pytest.mark.parametrize("key", [None, "Bearer wrong", f"Bearer {KEY}"])
