@@ -579,10 +579,10 @@ def places() -> Iterator[Case]:
         "/%c0%af/v1/chat/completions", "/v1/%ff", "/v1/%e2%80%ae", "/v1/%", "/v1/%zz", "/v1/%u0041", "/v2/chat/completions",
         "/%2e%2e/%2e%2e/etc/passwd", "/..%2f..%2fetc/passwd", "/....//etc/passwd", "/static/../x", "/static/x", "/admin",
         "/.git/config", "/.env", "/wp-login.php", "/cgi-bin/x", "/server-status", "/metrics", "/debug/pprof", "/api/tags",
-        "/openai/deployments", "/actuator", "/actuator/", "/actuator/env", "/actuator/heapdump",
+        "/openai/deployments", "/actuator/", "/actuator/env", "/actuator/heapdump",
         "/actuator/threaddump", "/actuator/configprops", "/actuator/beans", "/actuator/mappings", "/actuator/httptrace",
         "/actuator/shutdown", "/actuator/jolokia", "/actuator/gateway/routes", "/actuator/logfile", "/actuator/refresh",
-        "/actuator/health/", "/actuator/health/db", "/actuator/health/../prometheus", "/actuator/health/..%2fprometheus",
+        "/actuator/health/..%2fprometheus",
         "/actuator//health", "/actuator%2fhealth", "/actuator/..;/actuator/prometheus", "/actuator/prometheus/x",
     ):  # fmt: skip
         yield Case(f"path: {path}", Request(GOOD, path=path), 404)
@@ -593,6 +593,13 @@ def places() -> Iterator[Case]:
         f"{CHAT}?a=%00%ff%zz",
     ):
         yield Case(f"path accepted: {path}", Request(GOOD, path=path), 200)
+    for path in (
+        "/actuator/health/",
+        "/actuator/health/db",
+        "/actuator/health/../prometheus",
+        "/actuator/health/%2e%2e/env",
+    ):
+        yield Case(f"a part of health: {path}", Request(b"", {"Content-Type": None}, "GET", path), 404)
     for name in ("..", "%2e%2e", "x/../y", "%2fetc%2fpasswd", "..%2f..%2fx", "%00", "%ff", "a" * 4000, "{x}", "<b>"):
         request = Request(b"", {"Content-Type": None}, "GET", f"/v1/models/{name}")
         yield Case(f"a model's path: {name[:24]}", request, 404)

@@ -27,7 +27,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "aura"
 # target's, a key into a closed table, percent-encoded; ``path`` is a word of a table; ``media_type`` is JSON's or a
 # form's, written anew; the headers of a translation are names of betas that have the form of such.
 MADE_OF = {
-    "embedding.py Embeddings._vectors": {"self._url", "self._provider"},
+    "embedding.py Embeddings._vectors": {"self._url", "self._provider.headers"},
     "moderation.py Moderation._send": {"self._url", "self._provider.headers"},
     "providers/__init__.py TokenRequest.request": {"self.url"},
     "providers/__init__.py Provider.door": {
@@ -35,6 +35,13 @@ MADE_OF = {
     },
     "providers/__init__.py Provider._http": {"self.url", "self.headers", "translation.headers", "model.name"},
 }  # fmt: skip
+# What is added to the headers of one that was made: the request's id, which has the form of one; what OpenTelemetry
+# writes of the trace, where tracing is on; a token that a provider's own server gave.
+ADDED = {
+    "correlation.py Correlated.send": {"self._names", "self._call.id", "self._call.trace.headers"},
+    "tokens.py Sender._send": {"token.text"},
+}
+_ADD = ("setdefault", "update", "__setitem__")
 # Who may open a connection, make the client, or say what its proxies and certificates are.
 CONNECTS = {"upstream/wire.py", "upstream/adapter.py", "upstream/resolver.py"}
 OPENERS = {
@@ -71,9 +78,12 @@ def made_of(node: ast.AST, given: dict[str, list[ast.expr]], bound: frozenset[st
         name = dotted(node)
         if name in bound:
             return set()
-        root = name.partition(".")[0]
+        root, dot, rest = name.partition(".")
         if root in given:
-            return {found for value in given[root] for found in made_of(value, given, bound | {root, name})}
+            found = {one for value in given[root] for one in made_of(value, given, bound | {root, name})}
+            # A variable that is another's attribute is called by that one's name.
+            alias = len(given[root]) == 1 and dotted(given[root][0])
+            return {f"{one}{dot}{rest}" for one in found} if alias else found
         return {name}
     if isinstance(node, ast.Call):
         # Of a function, what it is given; of a method, what it belongs to as well.
@@ -110,6 +120,22 @@ def variables(function: ast.FunctionDef) -> dict[str, list[ast.expr]]:
     return given
 
 
+def added_by(function: ast.FunctionDef) -> set[str]:
+    """What a function that is given an outbound request adds to its headers."""
+    arguments = [one.arg for one in function.args.args if one.annotation and dotted(one.annotation) == "HttpRequest"]
+    theirs, given = {f"{name}.headers" for name in arguments}, variables(function)
+    added: set[str] = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _ADD:
+            if made_of(node.func.value, given) <= theirs and theirs:
+                added = added.union(*(made_of(argument, given) for argument in node.args))
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Subscript) and dotted(target.value) in theirs:
+                    added |= made_of(node.value, given) | made_of(target.slice, given)
+    return added
+
+
 def made_by(function: ast.FunctionDef) -> set[str]:
     """What a function makes the addresses and headers of its outbound requests of."""
     used: set[str] = set()
@@ -133,6 +159,12 @@ def outbound() -> dict[str, set[str]]:
 
 def test_no_value_of_a_request_reaches_an_address_or_a_header_of_an_outbound_request():
     assert outbound() == MADE_OF
+
+
+def test_what_is_added_to_the_headers_of_an_outbound_request_is_known():
+    added = {f"{file} {name}": added_by(function) for file, tree in files() for name, function in functions(tree)}
+
+    assert {place: names for place, names in added.items() if names} == ADDED
 
 
 @pytest.mark.parametrize(
@@ -227,11 +259,13 @@ def test_no_header_of_a_client_is_sent_on_but_what_is_made_here():
         "traceparent": "00-zz",
         "User-Agent": "evil",
     }
+    sent |= {"X-Request-Id": "evil id", "traceparent": "00-evil", "tracestate": "evil=1"}
     with Faulty() as behind, gateway(configured(behind.url)) as server:
         assert chat(server.port, "only/m", stream=False, headers=sent).status == 200
         got = behind.asked[0].headers
 
-    assert set(got) == {"host", "accept-encoding", "authorization", "content-type", "content-length", "user-agent"}
+    usual = {"host", "accept-encoding", "authorization", "content-type", "content-length", "user-agent"}
+    assert set(got) == usual | {"x-request-id", "x-client-request-id"}
     assert "evil" not in str(got)
     assert KEY not in str(got)
 
