@@ -202,7 +202,7 @@ def test_a_bad_line_is_told_in_its_place_and_the_others_are_explained(tmp_path):
     assert [answer.get("tier") for answer in answers] == ["PREMIUM", None, None, None, None, "ECO", "ECO"]
     assert [answer.get("line") for answer in answers] == [None, 2, 3, 4, 5, None, None]
     errors = [answer["error"]["param"] for answer in answers if "error" in answer]
-    assert errors == [None, None, "messages", "model", "messages"]
+    assert errors == [None, None, "messages", "model", "messages[0].content[0]"]
     assert "Traceback" not in told.stderr
 
 

@@ -24,6 +24,7 @@ from .strategies import STRATEGIES, Candidate, Fleet, Random, no_chance
 
 AUTO = ("auto", "aura")
 MAX_NAME = 128
+MAX_USUAL = 256
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*")
 _PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*(?:/[A-Za-z0-9][A-Za-z0-9._:@+-]*)+")
 _RANK = {tier: rank for rank, tier in enumerate(TIERS)}
@@ -84,6 +85,12 @@ class Router:
         self._generation = f"{self._directory.fingerprint()} {self._spill}"
         self._baseline = settings.cost.baseline_model
         self._conversations = Conversations()
+        # Drafts of plans, by tier, ceiling and needs: of calls that every target has room for, in a fixed order.
+        self._usual: dict[tuple[Tier, Tier | None, int], tuple[Draft, Tier]] = {}
+        every = [candidate for group in self._directory.tiers.values() for candidate in group]
+        self._fixed = settings.router.strategy == "priority"
+        self._narrowest = min((candidate.window for candidate in every), default=0)
+        self._shortest = min((candidate.output for candidate in every), default=0)
 
     def targets(self) -> list[Target]:
         """Every target that the configuration lists, in its order."""
@@ -150,14 +157,35 @@ class Router:
             if ceiling is not None and _RANK[tier] > _RANK[ceiling]:
                 tier = ceiling
         steady = place.target if place is not None else None
-        draft, chosen = _filled(ask, lambda draft: self._fill(ask, draft, tier, steady))
+        usual = steady is None and self._is_usual(ask)
+        known = self._usual.get((tier, ask.wish.ceiling, ask.needs.mask)) if usual else None
+        if known is None:
+            draft, chosen = _filled(ask, lambda draft: self._fill(ask, draft, tier, steady))
+            known = draft, chosen
+            if usual:
+                if len(self._usual) >= MAX_USUAL:
+                    self._usual.clear()
+                self._usual[tier, ask.wish.ceiling, ask.needs.mask] = known
+        draft, chosen = known
         targets = draft.targets
-        well = [planned for planned in targets if ask.fleet.available(planned.target)]
+        available = ask.fleet.available
+        well = [planned for planned in targets if available(planned.target)]
         if len(well) != len(targets):
             well += [planned for planned in targets if planned not in well]
         plan = _plan(draft, well, chosen)
         plan.verdict, plan.preferred = verdict, targets[0].target
         return plan
+
+    def _is_usual(self, ask: Ask) -> bool:
+        """Whether a plan depends on nothing but the tier and what the call needs, so that it is the same each time."""
+        needs, wish = ask.needs, ask.wish
+        return (
+            self._fixed
+            and not (wish.first or ask.fallbacks)
+            and ask.options.max_cost_usd is None
+            and needs.tokens + needs.max_tokens <= self._narrowest
+            and needs.max_tokens <= self._shortest
+        )
 
     def _fill(self, ask: Ask, draft: Draft, tier: Tier, steady: Target | None) -> Tier:
         """Find the tier's targets, or the next tier's that has any; then the client's fallbacks; then other tiers'."""

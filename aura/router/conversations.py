@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
@@ -35,7 +34,7 @@ class Conversations:
 
     def __init__(self, size: int = MAX_CONVERSATIONS) -> None:
         self._size = size
-        self._places: OrderedDict[bytes, Place] = OrderedDict()
+        self._places: OrderedDict[int, Place] = OrderedDict()
 
     def place(self, call: Call) -> Place | None:
         """Where the conversation that a call goes on with is; None for one that begins."""
@@ -76,29 +75,27 @@ def _role(message: Any) -> Any:
     return message.get("role") if isinstance(message, dict) else None
 
 
-def _key(call: Call) -> bytes:
-    """A hash of the tenant and the first messages: all up to the user's first turn."""
-    digest = blake2b(call.caller.encode(), digest_size=16, person=b"aura.talk")
+def _key(call: Call) -> int:
+    """A hash of the tenant and the first messages: all up to the user's first turn.
+
+    Python's own, which is keyed anew in every process: nobody can make two conversations one.
+    """
+    parts: list[Any] = [call.caller]
     for message in call.body.get("messages") or ():
         role = _role(message)
-        digest.update(b"\0m")
-        _feed(digest, role, 1)
-        _feed(digest, message.get("content") if isinstance(message, dict) else None, _DEPTH)
+        parts.append(role if isinstance(role, str) else None)
+        parts.append(_part(message.get("content") if isinstance(message, dict) else None, _DEPTH))
         if role == "user":
             break
-    return digest.digest()
+    return hash(tuple(parts))
 
 
-def _feed(digest: Any, value: Any, depth: int) -> None:
+def _part(value: Any, depth: int) -> Any:
+    """What stands for a value in the hash."""
     if isinstance(value, str):
-        if len(value) > 2 * _ENDS:
-            value = f"{value[:_ENDS]}\0{len(value)}\0{value[-_ENDS:]}"
-        digest.update(b"\0s" + value.encode("utf-8", "surrogatepass"))
-    elif depth and isinstance(value, list):
-        for item in value[:_ITEMS]:
-            digest.update(b"\0l")
-            _feed(digest, item, depth - 1)
-    elif depth and isinstance(value, dict):
-        for name, item in islice(value.items(), _ITEMS):
-            _feed(digest, name, 1)
-            _feed(digest, item, depth - 1)
+        return value if len(value) <= 2 * _ENDS else (value[:_ENDS], len(value), value[-_ENDS:])
+    if depth and isinstance(value, list):
+        return tuple(_part(item, depth - 1) for item in value[:_ITEMS])
+    if depth and isinstance(value, dict):
+        return tuple((name, _part(item, depth - 1)) for name, item in islice(value.items(), _ITEMS))
+    return None
