@@ -213,7 +213,7 @@ def test_slow_senders_are_put_out_and_honest_calls_answered_meanwhile(first, cro
 
 def test_a_server_whose_log_is_full_serves_on(first):
     """A full disk is a file that takes nothing."""
-    with gateway(config(first, "  log: {file: /dev/full}\n"), args=["--log-file", "-"]) as server:
+    with gateway(config(first, "  log: {file: /dev/full}\n"), args=["--error-logfile", "/dev/stderr"]) as server:
         assert ask(server).text == text("nonce")
         assert ask(server, "hangup").status == 502
 
