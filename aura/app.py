@@ -13,9 +13,9 @@ from flask_caching import Cache
 from prometheus_flask_exporter import PrometheusMetrics
 
 from . import catalogue, classifier, configuration, levels, log, metrics, slots
-from .api import actuator, anthropic, auth, cache, door, errors, forward, health, openai, route
+from .api import actuator, anthropic, auth, cache, door, errors, forward, health, openai, responses, route
 from .api.application import Application
-from .cache import AnswerCache, Semantic
+from .cache import AnswerCache, KeptResponses, Semantic
 from .call import Call
 from .configuration.problems import ConfigurationError
 from .embedding import Embeddings
@@ -60,6 +60,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     errors.register(app)
     app.register_blueprint(openai.blueprint)
     app.register_blueprint(anthropic.blueprint)
+    app.register_blueprint(responses.blueprint)
     app.register_blueprint(forward.blueprint)
     app.register_blueprint(route.blueprint)
     app.register_blueprint(cache.blueprint)
@@ -142,8 +143,10 @@ def _cache(app: Flask, settings: Settings, semantic: Semantic | None) -> AnswerC
             "CACHE_REDIS_URL": own.redis_url.reveal(),
         },
     ).cache
+    clock = time.time if own.type == "redis" else time.monotonic
+    app.extensions["aura.responses"] = KeptResponses(store, own, settings.responses.ttl, clock)
     ttls = {key.name: key.cache_ttl for key in settings.auth.keys if key.cache_ttl is not None}
-    return AnswerCache(store, own, time.time if own.type == "redis" else time.monotonic, ttls, semantic)
+    return AnswerCache(store, own, clock, ttls, semantic)
 
 
 def _observe(app: Flask) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import IO, Any, Protocol
@@ -320,6 +320,7 @@ class Call:
         passed: headers of the client's that a target of its own grammar gets too, lower-case.
         lost: names of what the canonical form cannot hold of the client's parameters.
         mask: what stands for values in what goes out, a :class:`aura.guardrails.masking.Mask`; None: nothing is masked.
+        kept: given a streamed answer at its end, in the client's grammar, by grammars whose clients come back to it.
         caller: the name of the key that the call came with (the tenant); empty without keys.
         headers: the few client headers that steer Aura, lower-case.
         started: monotonic seconds.
@@ -347,6 +348,7 @@ class Call:
     passed: dict[str, str] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     mask: Any = None
+    kept: Callable[[Json], None] | None = None
     route: str = ""
     caller: str = ""
     headers: dict[str, str] = field(default_factory=dict)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .dialects import Front, anthropic, chat, completions
+from .dialects import Front, anthropic, chat, completions, responses
 
-FRONTS: dict[str, Front] = {front.name: front for front in (chat, anthropic, completions)}
+FRONTS: dict[str, Front] = {front.name: front for front in (chat, anthropic, completions, responses)}

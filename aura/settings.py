@@ -360,6 +360,18 @@ class EmbeddingsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponsesSettings:
+    """``aura.responses``."""
+
+    ttl: float = setting(
+        2_592_000.0,
+        "duration",
+        "How long responses are kept for `previous_response_id`, as far as the cache has room; 0: not at all.",
+        least=0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ForwardSettings:
     """``aura.forward``: who serves the doors whose calls are passed on as they are."""
 
@@ -474,6 +486,7 @@ class Settings:
     router: RouterSettings = RouterSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     embeddings: EmbeddingsSettings = EmbeddingsSettings()
+    responses: ResponsesSettings = ResponsesSettings()
     forward: ForwardSettings = ForwardSettings()
     cost: CostSettings = CostSettings()
     guardrails: GuardrailSettings = GuardrailSettings()
@@ -496,6 +509,7 @@ SECTIONS: dict[str, type[Any]] = {
     "cache": CacheSettings,
     "limits": LimitsSettings,
     "embeddings": EmbeddingsSettings,
+    "responses": ResponsesSettings,
     "forward": ForwardSettings,
     "cost": CostSettings,
     "guardrails": GuardrailSettings,

@@ -1,7 +1,7 @@
 """A provider on loopback that does as it is told: offered tools it calls them all, given results it tells them.
 
 It speaks all grammars, whole and streamed, by the path it is asked under, and keeps what it was asked. Asked to think,
-it does so; Anthropic's thinking is signed.
+it does so; Anthropic's thinking is signed. Below ``/chat/`` it has no Responses.
 """
 
 from __future__ import annotations
@@ -61,7 +61,11 @@ class Handler(BaseHTTPRequestHandler):
             told = {"input_tokens": COUNT} if self.server.counts else {"type": "error", "error": {"type": "api_error"}}
             self.send(json.dumps(told).encode(), "application/json", 200 if self.server.counts else 500)
             return
-        grammar = "anthropic" if path.endswith("/messages") else "ollama" if path.endswith("/api/chat") else "openai"
+        if path.startswith("/chat/") and path.endswith("/responses"):
+            self.send(b'{"detail": "Not Found"}', "application/json", 404)
+            return
+        ends = {"/messages": "anthropic", "/api/chat": "ollama", "/responses": "responses"}
+        grammar = next((named for end, named in ends.items() if path.endswith(end)), "openai")
         said, calls = turn(body)
         whole, events = GRAMMARS[grammar](body, said, calls)
         if body.get("stream"):
@@ -80,6 +84,8 @@ class Handler(BaseHTTPRequestHandler):
 def turn(body: Json) -> tuple[str, list[str]]:
     """What is said, or the names of the tools that are called."""
     found: list[str] = []
+    if "input" in body:
+        return item_turn(body)
     for message in reversed(body["messages"]):
         content = message.get("content")
         blocks = content if isinstance(content, list) else []
@@ -92,6 +98,20 @@ def turn(body: Json) -> tuple[str, list[str]]:
     if found:
         return f"They say: {', '.join(found)}.", []
     names = [tool["function"]["name"] if "function" in tool else tool["name"] for tool in body.get("tools") or ()]
+    return ("", names) if names else ("Nothing to do.", [])
+
+
+def item_turn(body: Json) -> tuple[str, list[str]]:
+    """The same for a list of items."""
+    items = body["input"] if isinstance(body["input"], list) else []
+    found: list[str] = []
+    for item in reversed(items):
+        if not str(item.get("type")).endswith("_output"):
+            break
+        found.insert(0, plain(item["output"]))
+    if found:
+        return f"They say: {', '.join(found)}.", []
+    names = [tool["name"] for tool in body.get("tools") or () if tool["type"] in ("function", "custom")]
     return ("", names) if names else ("Nothing to do.", [])
 
 
@@ -176,4 +196,62 @@ def ollama(body: Json, said: str, calls: list[str]) -> tuple[Json, list[bytes]]:
     return {**head, "message": message, **end}, [json.dumps(line).encode() + b"\n" for line in lines]
 
 
-GRAMMARS = {"openai": openai, "anthropic": anthropic, "ollama": ollama}
+def responses(body: Json, said: str, calls: list[str]) -> tuple[Json, list[bytes]]:
+    head = {"id": f"resp_{len(json.dumps(body))}", "object": "response", "created_at": 1, "model": body["model"]}
+    items: list[Json] = []
+    if body.get("reasoning"):
+        thought = [{"type": "summary_text", "text": "Let me think."}]
+        items.append({"id": "rs_1", "type": "reasoning", "summary": thought, "encrypted_content": "b3duCg=="})
+    if said:
+        part = {"type": "output_text", "annotations": [], "logprobs": [], "text": said}
+        items.append({"id": "msg_1", "type": "message", "status": "completed", "content": [part], "role": "assistant"})
+    custom = {tool["name"] for tool in body.get("tools") or () if tool["type"] == "custom"}
+    for n, name in enumerate(calls):
+        kind, key = ("custom_tool_call", "input") if name in custom else ("function_call", "arguments")
+        given = name if name in custom else arguments(name)
+        beside = {"status": "completed", "call_id": f"call.{n}", "name": name}
+        items.append({"id": f"fc_{n}", "type": kind, key: given, **beside})
+    usage = {
+        "input_tokens": 9,
+        "input_tokens_details": {"cached_tokens": 2},
+        "output_tokens": 5,
+        "output_tokens_details": {"reasoning_tokens": 1},
+        "total_tokens": 14,
+    }
+    whole = {**head, "status": "completed", "error": None, "incomplete_details": None, "output": items, "usage": usage}
+    begun = {**head, "status": "in_progress", "error": None, "output": [], "usage": None}
+    events: list[Json] = [{"type": f"response.{word}", "response": begun} for word in ("created", "in_progress")]
+    for n, item in enumerate(items):
+        events += item_events(n, item)
+    events.append({"type": "response.completed", "response": whole})
+    numbered = [{"type": event["type"], "sequence_number": n, **event} for n, event in enumerate(events)]
+    return whole, [frame(event, event["type"]) for event in numbered]
+
+
+def item_events(n: int, item: Json) -> list[Json]:
+    """The events of one item."""
+    at: Json = {"item_id": item["id"], "output_index": n}
+    kind = item["type"]
+    if kind == "reasoning":
+        told, empty = {**at, "summary_index": 0}, {**item, "summary": []}
+        name, inner, text = "response.reasoning_summary_text", "response.reasoning_summary_part", "Let me think."
+        part, key = item["summary"][0], "text"
+    elif kind == "message":
+        told, empty = {**at, "content_index": 0}, {**item, "content": [], "status": "in_progress"}
+        name, inner, part, key = "response.output_text", "response.content_part", item["content"][0], "text"
+        text = part["text"]
+    else:
+        key = "input" if kind == "custom_tool_call" else "arguments"
+        told, empty, text, inner, part = at, {**item, key: "", "status": "in_progress"}, item[key], "", {}
+        name = "response.custom_tool_call_input" if key == "input" else "response.function_call_arguments"
+    events: list[Json] = [{"type": "response.output_item.added", "output_index": n, "item": empty}]
+    if inner:
+        events.append({"type": f"{inner}.added", **told, "part": {**part, "text": ""}})
+    events += [{"type": f"{name}.delta", **told, "delta": piece} for piece in pieces(text)]
+    events.append({"type": f"{name}.done", **told, key: text})
+    if inner:
+        events.append({"type": f"{inner}.done", **told, "part": part})
+    return [*events, {"type": "response.output_item.done", "output_index": n, "item": item}]
+
+
+GRAMMARS = {"openai": openai, "anthropic": anthropic, "ollama": ollama, "responses": responses}

@@ -30,6 +30,7 @@ CALLS = frozenset(
         "chat/completions",
         "completions",
         "messages",
+        "responses",
         "messages/count_tokens",
         "embeddings",
         "moderations",
@@ -41,7 +42,7 @@ CALLS = frozenset(
     )
 )
 """The rules where calls are made: what is refused there before it is a call counts all the same."""
-_AZURES = ("/openai/deployments/<deployment>", "/openai/v1")
+_AZURES = ("/openai/deployments/<deployment>", "/openai/v1", "/openai")
 # Beginnings of paths that belong to another grammar than OpenAI's.
 _OTHERS: tuple[tuple[str, str], ...] = (("/v1/messages", "anthropic"),)
 # What both kinds of clients ask for: Anthropic's say a version.

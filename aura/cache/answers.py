@@ -163,7 +163,7 @@ class AnswerCache:
         """What is equal for calls that may share an answer which is still on its way: they want it in one form."""
         control = control_of(call)
         patience = call.headers.get("x-aura-timeout")
-        return key, call.stream, call.wants_usage, control.reads, control.writes, patience
+        return key, call.stream, call.wants_usage, control.reads, control.writes, patience, call.kept is not None
 
     def _read(self, key: str, control: Control) -> Stored | None:
         entry = self._store.get(key) if control.reads else None

@@ -32,6 +32,7 @@ _SCHEMA_SINCE = "2024-08-01"
 _USAGE_SINCE = "2024-08-01"
 _COMPLETION_TOKENS_SINCE = "2024-09-01"
 _ID_HEADERS = ("x-request-id", "x-ms-client-request-id")
+_RESPONSES_SINCE = "2025-03-01"
 _LATEST = "9999-12-31"
 _TAIL = re.compile(r"(/openai)?(/v1|/deployments(/[^/?]*)?)?/?$")
 
@@ -55,7 +56,8 @@ def provider(settings: ProviderSettings) -> Provider:
             embedder=embeddings.OPENAI,
             token=_token(settings),
             id_headers=_ID_HEADERS,
-        )
+        ),
+        _responses_address(base, settings.api_version),
     )
 
 
@@ -82,6 +84,17 @@ def _address(base: str, version: str) -> tuple[str, str]:
         return f"{root}/openai/v1/chat/completions{query}", _LATEST
     version = version or API_VERSION
     return f"{root}/openai/deployments/{{model}}/chat/completions?api-version={version}", version[:10]
+
+
+def _responses_address(base: str, version: str) -> str:
+    """The URL of Responses, whose model is in the body; empty for versions that have none."""
+    if base.endswith("/models"):
+        return ""
+    url, date = _address(base, version)
+    if date == _LATEST:
+        return url.replace("/chat/completions", "/responses")
+    root = _TAIL.sub("", base)
+    return f"{root}/openai/responses?api-version={version}" if date >= _RESPONSES_SINCE else ""
 
 
 def _auth(key: str, header: str) -> Mapping[str, str | Secret]:

@@ -19,7 +19,7 @@ from hashlib import blake2b
 from typing import Any
 
 from ..call import Json, Model
-from ..dialects import completions, embeddings, openai
+from ..dialects import completions, embeddings, openai, responses
 from ..errors import BadRequest
 from ..settings import ProviderSettings
 from . import Provider, bearer, headers_of, streams
@@ -56,24 +56,36 @@ def provider(settings: ProviderSettings) -> Provider:
             address=f"{base}/{{door}}",
             embedder=embeddings.OPENAI,
             id_headers=("x-request-id", "x-client-request-id"),
-        )
+        ),
+        f"{base}/responses",
     )
 
 
-def with_others(provider: Provider) -> Provider:
+def with_others(provider: Provider, responses_url: str) -> Provider:
     """A provider with the other grammars of OpenAI's that its server may speak.
 
     A server that does not is asked by chat from then on: it says that there is no such address.
+
+    Args:
+        responses_url: where Responses are asked for; empty where the server is known to have none.
     """
     older = replace(
         provider, dialect=completions, url=provider.address.replace("{door}", "completions"), serves=_is_not_known
     )
-    return replace(provider, also={completions.name: older})
+    also = {completions.name: older}
+    if responses_url:
+        also[responses.name] = replace(provider, dialect=responses, url=responses_url, serves=_responds)
+    return replace(provider, also=also)
 
 
 def _is_not_known(model: Model) -> bool:
     """Whether completions may be asked of a model: all that the catalogue lists are chat models, and refuse them."""
     return not model.known
+
+
+def _responds(model: Model) -> bool:
+    """Whether Responses may be asked of a model: those of OpenAI's that speak are asked by chat alone."""
+    return not model.known or not model.can("audio")
 
 
 def adapt(body: Json, model: Model, own: bool = False) -> tuple[Json, list[str]]:

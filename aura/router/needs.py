@@ -11,17 +11,17 @@ from ..dialects.beyond import KEY, only_of
 from ..errors import BadRequest
 
 # Bits of what a call needs and of what a target lacks, so that one `&` decides.
-VISION, IMAGE_URL, AUDIO, DOCUMENTS, TOOLS, JSON_SCHEMA, JSON_OBJECT, CHAT, EMBEDDINGS, ANTHROPIC, COMPLETIONS = (
-    1 << n for n in range(11)
-)
+VISION, IMAGE_URL, AUDIO, DOCUMENTS, TOOLS, JSON_SCHEMA, JSON_OBJECT, CHAT, EMBEDDINGS = (1 << n for n in range(9))
+ANTHROPIC, COMPLETIONS, RESPONSES = (1 << n for n in range(9, 12))
 # Of grammars whose clients may say what no other can carry.
-GRAMMARS = {"anthropic": ANTHROPIC, "completions": COMPLETIONS}
+GRAMMARS = {"anthropic": ANTHROPIC, "completions": COMPLETIONS, "responses": RESPONSES}
 # What is missing, as the client is told of it, and the field that asked for it.
 MISSING: dict[int, tuple[str, str]] = {
     EMBEDDINGS: ("makes no embeddings", "model"),
     CHAT: ("is no chat model", "model"),
     ANTHROPIC: ("does not speak Anthropic's grammar, which alone has that", "messages"),
     COMPLETIONS: ("is a chat model, and chats have no like of that: the prompt must be one text", "prompt"),
+    RESPONSES: ("does not speak OpenAI's Responses, which alone has that", "input"),
     VISION: ("takes no images (vision)", "messages"),
     IMAGE_URL: ("takes images as data URLs only", "messages"),
     AUDIO: ("takes or gives no audio", "messages"),
@@ -95,14 +95,22 @@ def lacks(model: Model, provider_type: str, base_url: str = "") -> int:
     mask = sum(bit for word, bit in words.items() if word not in can)
     if provider_type == "ollama":
         mask |= IMAGE_URL
-    if not _speaks_anthropic(provider_type, base_url):
-        mask |= ANTHROPIC
-    if model.known or provider_type not in _OPENAIS:
-        mask |= COMPLETIONS
+    mask |= _unspoken(model, provider_type, base_url)
     if "embeddings" in can:
         mask |= CHAT
     elif model.known:
         mask |= EMBEDDINGS
+    return mask
+
+
+def _unspoken(model: Model, provider_type: str, base_url: str) -> int:
+    """The bits of the grammars that a target does not speak."""
+    anthropic = _speaks_anthropic(provider_type, base_url)
+    mask = 0 if anthropic else ANTHROPIC
+    if model.known or provider_type not in _OPENAIS:
+        mask |= COMPLETIONS
+    if provider_type not in _OPENAIS or anthropic:
+        mask |= RESPONSES
     return mask
 
 

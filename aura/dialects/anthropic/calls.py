@@ -6,6 +6,7 @@ announce all calls first, or tell parallel ones in turns.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -54,10 +55,11 @@ class Calls:
 
     Args:
         seed: what ids are made of for calls that have none.
+        named: makes a call's id of the given one, the seed and the call's place.
     """
 
-    def __init__(self, seed: str) -> None:
-        self._seed = seed
+    def __init__(self, seed: str, named: Callable[[Any, str, int], str] = tool_id) -> None:
+        self._seed, self._named = seed, named
         self._calls: list[_Call] = []
         self._at = 0
 
@@ -99,6 +101,6 @@ class Calls:
             if call.index == index:
                 return call
         call = _Call(index)
-        call.id = tool_id(name, self._seed, len(self._calls))
+        call.id = self._named(name, self._seed, len(self._calls))
         self._calls.append(call)
         return call
