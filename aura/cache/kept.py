@@ -51,15 +51,16 @@ class KeptResponses:
         self._codec = Codec()
 
     def put(self, tenant: str, kept: Kept, target: Target | None) -> None:
-        """Keep a response; one that is too large for the store is not kept."""
+        """Keep a response; one that is too large for the store, or has no id, is not."""
         response = kept.response
+        name = response.get("id")
         data = orjson.dumps({"model": str(response.get("model")), "data": [response], "input": kept.items})
-        if not self.on or len(data) > _UNPACKED * self._largest:
+        if not self.on or not isinstance(name, str) or len(data) > _UNPACKED * self._largest:
             return
         head = Head(self._clock(), self._ttl, target or _NOWHERE, 0.0, 0.0, len(data))
         entry = self._codec.pack(head, data)
         if len(entry) <= self._largest:
-            self._store.set(_key(tenant, str(response["id"])), entry, self._ttl)
+            self._store.set(_key(tenant, name), entry, self._ttl)
 
     def get(self, tenant: str, name: str) -> Kept | None:
         """The response with an id, None if the tenant has none."""

@@ -16,6 +16,7 @@ from ...call import Json
 from ..beyond import Beyond
 from .parts import filled_in, object_in, parts_in, refuse, text_in
 from .sealed import unseal
+from .tools import sent_name
 
 NO_RESULT = "(no result)"
 BESIDE = "(see what follows the results)"
@@ -99,7 +100,8 @@ class _Chat:
             arguments = text_in(item, "arguments", where)
         else:
             arguments = orjson.dumps({"input": text_in(item, "input", where)}).decode()
-        function = {"name": filled_in(item, "name", where), "arguments": arguments or "{}"}
+        name = sent_name(filled_in(item, "name", where), item.get("namespace"))
+        function = {"name": name, "arguments": arguments or "{}"}
         self._calls.append({"id": filled_in(item, "call_id", where), "type": "function", "function": function})
 
     def _result(self, item: Json, where: str) -> None:

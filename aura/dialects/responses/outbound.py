@@ -47,7 +47,7 @@ class Client:
     def called(self, call: Json, index: int) -> Json:
         """The item of a call that begins; ``call`` holds its id and name."""
         kind = self.kinds.get(call["name"])
-        beside = {"call_id": call["id"], "name": call["name"]}
+        beside = {"call_id": call["id"], "name": call["name"] if kind is None else kind.name}
         if kind is not None and kind.namespace:
             beside["namespace"] = kind.namespace
         if kind is not None and kind.custom:

@@ -5,6 +5,7 @@ The pieces of a text are known from what the reader has made of them: of those e
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -77,6 +78,11 @@ class Passed:
         self._count += 1
 
     def _note(self, name: str, event: Json) -> None:
+        """Note what an event opens or closes; one that lacks what it should have opens and closes nothing."""
+        with suppress(KeyError, TypeError, AttributeError):
+            self._noted(name, event)
+
+    def _noted(self, name: str, event: Json) -> None:
         if name == "response.output_item.added":
             self.item, self.part, self.said = event["item"], "", []
         elif name == "response.output_item.done":

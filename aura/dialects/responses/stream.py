@@ -129,7 +129,7 @@ class EventReader:
         if not isinstance(body, dict):
             raise ValueError("an event is an object")
         kind = body.get("type") or event.name
-        if not isinstance(kind, str):
+        if not isinstance(kind, str) or not kind:
             raise ValueError("an event has a type")
         if kind == "error" or (body.get("error") and not kind.startswith("response.")):
             raise openai.error_inside(body.get("error") or body)

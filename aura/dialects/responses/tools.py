@@ -4,7 +4,7 @@ Facts
   - A function stands in the tool itself, not below ``function``; one whose ``strict`` is not said is made strict by
     OpenAI if it can be, which no chat does.
   - A custom tool takes a text. Few servers have those: it is offered as a function with one text, ``input``.
-  - A namespace holds tools; a call of one of them says the namespace beside the name.
+  - A namespace holds tools, whose names are its own: they are told apart by it. A call says it beside the name.
   - What OpenAI runs itself, no other server has.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from ...call import Json
+from ..anthropic.names import name_in
 from ..beyond import Beyond
 from .parts import filled_in, object_in, refuse, text_in
 
@@ -25,22 +26,31 @@ _INPUT = {"type": "object", "properties": {"input": {"type": "string"}}, "requir
 
 
 class Kind(NamedTuple):
-    """What a client's tool is, beside its name."""
+    """What a client's tool is."""
 
     custom: bool
     namespace: str
+    name: str
 
 
 def kinds_of(tools: Any) -> dict[str, Kind]:
-    """The client's tools, by name; those that are no plain functions alone."""
+    """The client's tools by the names that are sent; those alone that are no plain functions of that name."""
     found: dict[str, Kind] = {}
     for tool in tools if isinstance(tools, list) else ():
         inner = tool.get("tools") if tool.get("type") == "namespace" else None
         for one in inner if isinstance(inner, list) else (tool,):
-            kind = Kind(one.get("type") == "custom", str(tool.get("name") or "") if inner else "")
-            if (kind.custom or kind.namespace) and isinstance(one.get("name"), str):
-                found[one["name"]] = kind
+            name, namespace = one.get("name"), str(tool.get("name") or "") if inner else ""
+            if isinstance(name, str):
+                sent = sent_name(name, namespace)
+                kind = Kind(one.get("type") == "custom", namespace, name)
+                if kind.custom or sent != name:
+                    found[sent] = kind
     return found
+
+
+def sent_name(name: str, namespace: Any) -> str:
+    """The name by which a provider knows a tool."""
+    return name_in(f"{namespace}__{name}" if isinstance(namespace, str) and namespace else name)
 
 
 def put_tools(out: Json, body: Json, beyond: Beyond) -> None:
@@ -56,7 +66,7 @@ def put_tools(out: Json, body: Json, beyond: Beyond) -> None:
     hosted: list[tuple[str, str]] = []
     for index, tool in enumerate(given or ()):
         where = f"tools[{index}]"
-        made = _tools(object_in(tool, where), where)
+        made = _tools(object_in(tool, where), where, "")
         if made is None:
             hosted.append((where, tool["type"]))
         else:
@@ -71,14 +81,14 @@ def put_tools(out: Json, body: Json, beyond: Beyond) -> None:
         out["parallel_tool_calls"] = body["parallel_tool_calls"]
 
 
-def _tools(tool: Json, where: str) -> list[Json] | None:
+def _tools(tool: Json, where: str, namespace: str) -> list[Json] | None:
     """The functions that a tool becomes; None for one that OpenAI alone has."""
     kind = filled_in(tool, "type", where)
     if kind == "function":
-        return [_function(tool, where)]
+        return [_function(tool, where, namespace)]
     if kind == "custom":
-        return [_custom(tool, where)]
-    if kind != "namespace":
+        return [_custom(tool, where, namespace)]
+    if kind != "namespace" or namespace:
         return None
     inner = tool.get("tools")
     if not isinstance(inner, list):
@@ -86,15 +96,15 @@ def _tools(tool: Json, where: str) -> list[Json] | None:
     found: list[Json] = []
     for index, one in enumerate(inner):
         here = f"{where}.tools[{index}]"
-        made = _tools(object_in(one, here), here)
+        made = _tools(object_in(one, here), here, filled_in(tool, "name", where))
         if made is None:
             refuse("must be function or custom", f"{here}.type")
         found += made
     return found
 
 
-def _function(tool: Json, where: str) -> Json:
-    function: Json = {"name": filled_in(tool, "name", where)}
+def _function(tool: Json, where: str, namespace: str) -> Json:
+    function: Json = {"name": sent_name(filled_in(tool, "name", where), namespace)}
     if tool.get("description") is not None:
         function["description"] = text_in(tool, "description", where)
     if tool.get("parameters") is not None:
@@ -104,12 +114,12 @@ def _function(tool: Json, where: str) -> Json:
     return {"type": "function", "function": function}
 
 
-def _custom(tool: Json, where: str) -> Json:
+def _custom(tool: Json, where: str, namespace: str) -> Json:
     told = [text_in(tool, "description", where)] if tool.get("description") is not None else []
     form = tool.get("format")
     if isinstance(form, dict) and form.get("type") == "grammar":
         told.append(f"The input must follow this grammar ({form.get('syntax')}):\n{form.get('definition')}")
-    function: Json = {"name": filled_in(tool, "name", where), "parameters": _INPUT}
+    function: Json = {"name": sent_name(filled_in(tool, "name", where), namespace), "parameters": _INPUT}
     if told:
         function["description"] = "\n\n".join(told)
     return {"type": "function", "function": function}
@@ -121,7 +131,8 @@ def _put_choice(out: Json, choice: Any, tools: list[Json], beyond: Beyond) -> No
         if kind == "allowed_tools":
             tools, choice = _allowed(choice, tools)
         elif kind in ("function", "custom"):
-            choice = {"type": "function", "function": {"name": filled_in(choice, "name", "tool_choice")}}
+            name = sent_name(filled_in(choice, "name", "tool_choice"), choice.get("namespace"))
+            choice = {"type": "function", "function": {"name": name}}
         else:
             beyond.needs("tool_choice")
             choice = None
@@ -141,9 +152,11 @@ def _allowed(choice: Json, tools: list[Json]) -> tuple[list[Json], str]:
     mode = choice.get("mode")
     if mode not in ("auto", "required"):
         refuse("must be auto or required", "tool_choice.mode")
-    names = {
-        object_in(one, f"tool_choice.tools[{index}]").get("name") or one.get("type") for index, one in enumerate(named)
-    }
+    names = set()
+    for index, one in enumerate(named):
+        where = f"tool_choice.tools[{index}]"
+        if object_in(one, where).get("type") in ("function", "custom"):
+            names.add(sent_name(filled_in(one, "name", where), one.get("namespace")))
     return [tool for tool in tools if tool["function"]["name"] in names], mode
 
 

@@ -141,12 +141,10 @@ class EventWriter:
             self._open_inside(self._item)
 
     def _open_inside(self, item: Json) -> None:
-        """Open what an item lacks that has only just begun."""
+        """Open a part in a message that has none open; whatever else was begun is closed as it is."""
         if item["type"] == "message":
-            self._part, self._at = "output_text", 0
-            self._inside("response.content_part.added", part=text_part("", []))
-        elif item["type"] == "reasoning":
-            self._part = "reasoning"
+            self._part, self._at = "output_text", len(item.get("content") or ())
+            self._inside("response.content_part.added", content_index=self._at, part=text_part("", []))
 
     # The words of other grammars
 
