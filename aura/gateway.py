@@ -271,16 +271,18 @@ class Gateway:
         same = plain.speaking(call.grammar, planned.model) if own and call.native is not None else None
         only = only_of(body) if own else ""
         unspoken = not only and (plain.name, call.grammar) in self._unspoken
+        missing = False
         if same is not None and call.native is not None and not unspoken:
             try:
                 return ask(same, body, Native(FRONTS[call.grammar], call.native, call.passed, max_tokens))
             except Failure as failure:
                 if same is plain or failure.status not in _NO_DOOR or only:
                     raise
+                missing = failure.param != "model"
         elif only:
             raise BadRequest(f"'{only}' cannot be told to this provider.", param=only)
         answered = ask(plain, body, None)
-        if same is not None:
+        if missing:
             self._unspoken.add((plain.name, call.grammar))  # its server has no such door, as was just seen
         if call.lost:
             answered.translation.dropped[:0] = call.lost

@@ -16,12 +16,13 @@ TESTS = {
     for file in Path(__file__).parent.rglob("test_*.py")
     for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)
 }
-ROWS = re.findall(r"^\| ([AZOX]\d+)(?:–([AZOX]?\d+))? \| .* \| (.*) \|$", DOCUMENT, re.MULTILINE)
+ROWS = re.findall(r"^\| ([AZOXR]\d+)(?:–([AZOXR]?\d+))? \| .* \| (.*) \|$", DOCUMENT, re.MULTILINE)
 CASES = [
     *(f"A{n}" for n in range(1, 115)),
     *(f"Z{n}" for n in range(1, 36)),
     *(f"O{n}" for n in range(1, 30)),
     *(f"X{n}" for n in range(1, 7)),
+    *(f"R{n}" for n in range(1, 23)),
 ]
 
 
@@ -29,7 +30,7 @@ def covered() -> set[str]:
     """The cases that have a row in a table."""
     found = set()
     for first, last, _ in ROWS:
-        start, end = int(first[1:]), int((last or first).lstrip("AZOX"))
+        start, end = int(first[1:]), int((last or first).lstrip("AZOXR"))
         found |= {f"{first[0]}{n}" for n in range(start, end + 1)}
     return found
 
