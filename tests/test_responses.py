@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import gevent
 import openai
 import pytest
 import requests
@@ -15,7 +16,9 @@ from .calls import Outcome, provider
 from .faulty import Faulty, pieces, text
 from .obedient import GRAMMARS, Obedient, frame, item_events, obedient
 from .server import Server, gateway
+from .test_completions import chatted
 from .test_forward import Reply, Seen, entry, fake
+from .test_forward import told as reply
 from .test_recorded import TRAFFIC, violations
 
 pytestmark = pytest.mark.xdist_group("responses")
@@ -614,3 +617,62 @@ def test_a_failure_before_content_is_not_seen(failing):
 
     assert response_of(events_of(outcome.body))["status"] == "completed"
     assert outcome.headers["x-aura-provider"] == "second"
+
+
+# --- one path for all
+
+
+def test_a_model_that_is_not_there_says_nothing_of_the_door():
+    def answered(asked: Seen) -> Reply:
+        if asked.json()["model"] == "gone":
+            return reply({"error": {"message": "Model not found gone", "param": "model", "code": None}}, 404)
+        return reply(GRAMMARS["responses"](asked.json(), "Hello.", [])[0])
+
+    with fake(responses=answered, completions=chatted) as at:
+        listed = entry("one", at).replace("}}", "}, extra-models: ['*']}")
+        with gateway(f"aura:\n  providers:\n{listed}") as server:
+            texts = [text_of(ask(server, {"model": f"one/{model}", "input": "Hi"})) for model in ("gone", "here")]
+
+    assert texts == [" after Hi", "Hello."]
+    assert [seen.path for seen in at.seen] == ["/v1/responses", "/v1/chat/completions", "/v1/responses"]
+
+
+@pytest.mark.parametrize("name", ["openai", "ollama"])
+def test_equal_streams_at_once_are_asked_once_and_kept_under_the_id_that_all_were_told(server, far, name):
+    body = asking(name, stream=True)
+    jobs = [gevent.spawn(ask, server, body) for _ in range(4)]
+    told = [job.get(timeout=LONG)["id"] for job in jobs]
+
+    for one in told:
+        assert requests.get(f"{server.url}/v1/responses/{one}", timeout=LONG).status_code == 200
+    assert len([path for path, _, _ in far.asked if path.endswith(("/responses", "/api/chat"))]) <= 2
+
+
+def test_a_stream_ends_incomplete_where_its_money_ends(failing):
+    server, _, _, place = failing
+    place["cut"] = "behind its item"
+    nonce = f"n{next(numbers)}"
+    got = send(
+        server,
+        {
+            "model": "native/gpt-4o",
+            "input": f"{nonce} tell me",
+            "stream": True,
+            "store": False,
+            "aura": {"max_cost_usd": 0.00012},
+        },
+    )
+    response = response_of(events_of(got.content))
+
+    assert (response["status"], response["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
+    assert text(nonce).startswith(text_of(response))
+
+
+def test_numbers_of_the_books_are_those_of_a_chat(server, far):
+    got = send(server, asking("openai", store=False))
+
+    assert got.headers["x-aura-provider"] == "openai"
+    assert got.headers["x-aura-cache"] == "miss"
+    assert "x-aura-cost-usd" in got.headers
+    metrics = requests.get(f"{server.url}/actuator/prometheus", timeout=LONG).text
+    assert "aura_tokens_total{" in metrics
