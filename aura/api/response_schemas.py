@@ -8,6 +8,7 @@ from marshmallow import INCLUDE, Schema, ValidationError, pre_load, validates_sc
 
 from ..call import Json
 from ..strict_json import kind
+from .message_schemas import Checker
 from .messages import refuse
 from .schemas import (
     MAX_INT32,
@@ -24,7 +25,7 @@ from .schemas import (
     refuse_wrong,
 )
 
-MAX_ITEMS = 4096
+MAX_ITEMS = 16_384
 MAX_TOOLS = 1024
 MAX_METADATA = 16
 # Any of them tells what is to be answered.
@@ -136,13 +137,19 @@ class ResponsesRequest(Schema):
     @validates_schema
     def check_asks(self, data: Json, **_kwargs: Any) -> None:
         """Check that something is asked."""
-        if not any(data.get(name) for name in _ASKS):
+        if not _asks(data):
             raise ValidationError("is missing", "input")
 
 
 _SCHEMA = ResponsesRequest()
+_CHECKER = Checker(_SCHEMA)
+
+
+def _asks(body: Json) -> bool:
+    return any(body.get(name) for name in _ASKS)
 
 
 def check_response(body: Json) -> None:
     """Refuse a request that is not well formed; BadRequest names the first field that is wrong."""
-    refuse_wrong(_SCHEMA, body)
+    if not (_CHECKER.surely_right(body) and _asks(body)):
+        refuse_wrong(_SCHEMA, body)

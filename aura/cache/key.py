@@ -4,6 +4,7 @@ Facts
   - 1 and 1.0 are one number in JSON, and members of an object have no order.
   - A parameter of OpenAI's that is null, or has the value that it has when it is left out, says nothing.
   - ``user`` and its successors name who asks, ``metadata`` and ``store`` what OpenAI keeps: no answer depends on them.
+  - Of a response that goes on with another, the items say it all: the other's id (``aura_previous``) adds nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ SCHEMA = 2
 _BESIDE = frozenset(
     {
         "aura",
+        "aura_previous",
+        "client_metadata",
         "fallbacks",
         "metadata",
         "model",

@@ -21,6 +21,9 @@ from aura.dialects.responses.sealed import seal, unseal
 from aura.errors import AuraError, BadRequest, Failure, Reason
 from aura.sse import Decoder, Event
 
+from ..obedient import GRAMMARS
+from ..test_responses import response_of, text_of
+
 SIGNED = [{"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}]
 TOOL = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}
 PATCH = {"type": "custom", "name": "patch", "format": {"type": "grammar", "syntax": "lark", "definition": "start: X"}}
@@ -386,6 +389,7 @@ ANSWERS = {
     "the older call": completion("function_call", function_call={"name": "weather", "arguments": "{}"}),
     "a cut text": completion("length", content="Hi"),
     "a filtered one": completion("content_filter", content="Hi"),
+    "a cut call": completion("length", content="I look.", tool_calls=[chat_call(arguments='{"a')]),
     "nothing": completion(),
     "probabilities": completion(content="Hi", logprobs=PROBABLE),
 }
@@ -611,6 +615,36 @@ def test_r19_an_error_is_told_as_an_event_and_as_a_response_that_failed():
     assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
     assert events[-2]["message"] == events[-2]["error"]["message"] == "It broke."
     assert events[-1]["response"]["error"] == {"code": "server_error", "message": "It broke."}
+
+
+NATIVE_ANSWERS = {
+    "text": ({}, "Hello you", []),
+    "thoughts and text": ({"reasoning": {}}, "Hello you", []),
+    "text and calls": ({"tools": [TOOL, PATCH]}, "Hello you", ["weather", "patch"]),
+    "thoughts and calls": ({"reasoning": {}, "tools": [TOOL, PATCH]}, "", ["weather", "patch"]),
+}
+
+
+@pytest.mark.parametrize("name", NATIVE_ANSWERS)
+def test_r11_wherever_anothers_stream_breaks_off_what_follows_makes_one_response_of_it(name):
+    body, said, calls = NATIVE_ANSWERS[name]
+    _, frames = GRAMMARS["responses"]({"model": "m", **body}, said, calls)
+    events = Decoder().feed(b"".join(frames))
+    for count in range(2, len(events)):  # what comes before content is held back
+        kept = []
+        reader = responses.reader(openai.request_out({"messages": []}, unknown("m")))
+        asked = call()
+        asked.kept = kept.append
+        writer = responses.writer(asked)
+        written = b"".join(writer.write(reader.feed(event), verbatim=True) for event in events[:count])
+        rest = completion_chunks(ANSWERS["text"], include_usage=True)
+        written += writer.write([Chunk(chunk) for chunk in rest], verbatim=False) + writer.end()
+        whole = response_of(events_of(written))
+
+        assert kept == [whole]
+        assert whole["id"] == orjson.loads(events[0].data)["response"]["id"]
+        assert text_of(whole).endswith("Hi")
+        assert said.startswith(text_of(whole)[:-2])
 
 
 # --- kept

@@ -16,13 +16,12 @@ from ...call import Json
 from ..beyond import Beyond
 from .parts import filled_in, object_in, parts_in, refuse, text_in
 from .sealed import unseal
-from .tools import sent_name
+from .tools import CALLS, sent_name
 
 NO_RESULT = "(no result)"
 BESIDE = "(see what follows the results)"
 _GAP = "\n\n"
 _ROLES = ("user", "assistant", "system", "developer")
-_CALLS = ("function_call", "custom_tool_call")
 _RESULTS = ("function_call_output", "custom_tool_call_output")
 # What tools that OpenAI runs did in earlier turns: it stays with OpenAI, the text around it goes on.
 _PASSED_OVER = frozenset(
@@ -64,16 +63,16 @@ class _Chat:
     def add(self, item: Json, where: str) -> None:
         """Take the next item."""
         kind = item.get("type") or ("message" if "role" in item else "")
-        if kind == "message":
+        if not isinstance(kind, str) or not kind:
+            refuse("must be a string", f"{where}.type")
+        elif kind == "message":
             self._message(item, where)
-        elif kind in _CALLS:
+        elif kind in CALLS:
             self._call(item, kind, where)
         elif kind in _RESULTS:
             self._result(item, where)
         elif kind == "reasoning":
             self._reasoning(item, where)
-        elif not isinstance(kind, str) or not kind:
-            refuse("must be a string", f"{where}.type")
         elif kind not in _PASSED_OVER:
             self._beyond.needs(where)
 

@@ -142,7 +142,11 @@ def _tool(tool: Json) -> Json:
 
 
 def items_out(choice: Json, client: Client, status: str) -> list[Json]:
-    """The items of a whole answer: reasoning, what is said, calls."""
+    """The items of a whole answer: reasoning, what is said, calls.
+
+    Args:
+        status: of the answer, and so of its last item.
+    """
     message = choice.get("message") or {}
     items: list[Json] = []
     thought = thought_of(message)
@@ -156,14 +160,16 @@ def items_out(choice: Json, client: Client, status: str) -> list[Json]:
     if isinstance(message.get("refusal"), str) and message["refusal"]:
         content.append({"type": "refusal", "refusal": message["refusal"]})
     if content:
-        items.append(message_out(client.item_id("msg", len(items)), content, status))
+        items.append(message_out(client.item_id("msg", len(items)), content, "completed"))
     calls = message.get("tool_calls") or []
     if not calls and message.get("function_call"):
         calls = [{"function": message["function_call"]}]
     for position, call in enumerate(calls):
         name, arguments = called_out(call)
         begun = client.called({"id": call_id(call.get("id"), client.seed, position), "name": name}, len(items))
-        items.append(called_whole(begun, arguments))
+        items.append(called_whole(begun, arguments, "completed"))
+    if items and "status" in items[-1]:
+        items[-1]["status"] = status
     return items
 
 
@@ -188,10 +194,10 @@ def reasoning_out(name: str, thought: str, blocks: Any) -> Json:
     return item
 
 
-def called_whole(item: Json, arguments: str) -> Json:
+def called_whole(item: Json, arguments: str, status: str) -> Json:
     """A call with all its arguments."""
     told = {"input": input_of(arguments)} if item["type"] == "custom_tool_call" else {"arguments": arguments or "{}"}
-    return {**item, **told, "status": "completed"}
+    return {**item, **told, "status": status}
 
 
 def called_out(call: Json) -> tuple[str, str]:

@@ -15,15 +15,22 @@ from ...call import Chunk, Json
 
 # What closes a text: it waits for what comes behind it, since until then the answer may still break and be continued.
 _CLOSING = ("response.output_text.done", "response.refusal.done", "response.content_part.done")
-_TEXTS = ("response.output_text.delta", "response.refusal.delta", "response.reasoning_summary_text.delta")
+_SAID = (
+    "response.output_text.delta",
+    "response.refusal.delta",
+    "response.reasoning_summary_text.delta",
+    "response.function_call_arguments.delta",
+    "response.custom_tool_call_input.delta",
+)
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
 class Passed:
     """What was passed on so far.
 
-    ``item`` is the one that is open, ``part`` what its text is (``output_text``, ``refusal``, ``summary``), ``at`` its
-    index and ``said`` its pieces; ``output`` are the items that are done; ``ended`` is the whole response.
+    ``item`` is the one that is open, ``part`` what its text is (``output_text``, ``refusal``, ``summary``; empty for
+    calls), ``at`` its index and ``said`` its pieces; ``output`` are the items that are done; ``ended`` is the whole
+    response.
     """
 
     def __init__(self) -> None:
@@ -51,8 +58,8 @@ class Passed:
         if name.endswith(".delta"):
             frames = [*self._let_go(), frame]
             self._sent(data)
-            if name in _TEXTS and chunk.body is not None:
-                self.said += [text for text in chunk.body["choices"][0]["delta"].values() if isinstance(text, str)]
+            if name in _SAID and chunk.body is not None:
+                self.said += _pieces(chunk.body["choices"][0]["delta"])
             return frames
         event = orjson.loads(data)
         if name in _CLOSING or (name == "response.output_item.done" and event["item"]["type"] == "message"):
@@ -106,3 +113,12 @@ class Passed:
     def _open(self, part: str, index: Any) -> None:
         self.part, self.said = part, []
         self.at = index if isinstance(index, int) else 0
+
+
+def _pieces(delta: Json) -> list[str]:
+    """What a delta says: texts, or the arguments of a call."""
+    found = [text for text in delta.values() if isinstance(text, str)]
+    for call in delta.get("tool_calls") or ():
+        function = call.get("function") or call.get("custom") or {}
+        found += [text for text in function.values() if isinstance(text, str)]
+    return found

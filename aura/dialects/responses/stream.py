@@ -20,6 +20,7 @@ from ...errors import Failure, Reason
 from ...sse import Event
 from .. import openai
 from .outbound import NATIVE, count
+from .tools import CALLS
 
 _ENDS = ("completed", "incomplete", "failed", "cancelled")
 _TEXTS = {
@@ -32,7 +33,7 @@ _PIECES = {
     "response.function_call_arguments.delta": ("function", "arguments"),
     "response.custom_tool_call_input.delta": ("custom", "input"),
 }
-_CALLS = {"function_call": ("function", "arguments"), "custom_tool_call": ("custom", "input")}
+_HOLDERS = {"function_call": "function", "custom_tool_call": "custom"}
 _GAP = "\n\n"
 
 
@@ -70,7 +71,7 @@ def _put_item(message: Json, item: Json) -> None:
             if part["type"] in ("output_text", "refusal"):
                 into, key = ("content", "text") if part["type"] == "output_text" else ("refusal", "refusal")
                 message[into] = (message[into] or "") + part[key]
-    elif kind in _CALLS:
+    elif kind in CALLS:
         message.setdefault("tool_calls", []).append(_call(item))
     elif kind == "reasoning":
         parts = [*(item.get("summary") or ()), *(item.get("content") or ())]
@@ -80,7 +81,7 @@ def _put_item(message: Json, item: Json) -> None:
 
 
 def _call(item: Json) -> Json:
-    holder, key = _CALLS[item["type"]]
+    holder, key = _HOLDERS[item["type"]], CALLS[item["type"]]
     return {"id": item["call_id"], "type": holder, holder: {"name": item["name"], key: item.get(key) or ""}}
 
 
@@ -162,10 +163,10 @@ class EventReader:
     def _item(self, done: bool, item: Json, chunk: Chunk) -> None:
         """An item begins or is done; what was not told in pieces is told then."""
         name, kind = item.get("id"), item["type"]
-        if kind in _CALLS and name not in self._calls:
+        if kind in CALLS and name not in self._calls:
             self._calls[name] = len(self._calls)
             call = _call(item)
-            if call[call["type"]].get(_CALLS[kind][1]):
+            if call[call["type"]].get(CALLS[kind]):
                 self._told.add(name)
             self._say({"tool_calls": [{"index": self._calls[name], **call}]}, chunk)
         elif done and name not in self._told:

@@ -19,6 +19,9 @@ from ..anthropic.names import name_in
 from ..beyond import Beyond
 from .parts import filled_in, object_in, refuse, text_in
 
+CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+"""Items that are calls, and what holds their arguments."""
+
 # Tools of OpenAI's that agents offer beside their own, and get by without.
 _SPARED = ("web_search", "image_generation", "tool_search")
 _CHOICES = ("none", "auto", "required")

@@ -34,7 +34,9 @@ from .outbound import (
     usage_out,
 )
 from .passed import Passed
+from .tools import CALLS
 
+_EVENTS = {"arguments": "function_call_arguments", "input": "custom_tool_call_input"}
 # What an error's code may be in a response that failed.
 _CODES = {"rate_limit_exceeded", "invalid_prompt"}
 
@@ -138,11 +140,17 @@ class EventWriter:
         self._response, self._sequence, self._output = passed.response, passed.sequence, passed.output
         self._item, self._part, self._at, self._said = passed.item, passed.part, passed.at, passed.said
         if self._item is not None and not self._part:
-            self._open_inside(self._item)
+            self._go_on_inside(self._item)
 
-    def _open_inside(self, item: Json) -> None:
-        """Open a part in a message that has none open; whatever else was begun is closed as it is."""
-        if item["type"] == "message":
+    def _go_on_inside(self, item: Json) -> None:
+        """Open a part in a message that has none open, and end a call that is cut; the rest is closed as it is."""
+        key = CALLS.get(item["type"])
+        if key is not None:
+            said = "".join(self._said)
+            beside = {"name": item["name"]} if key == "arguments" else {}
+            self._inside(f"response.{_EVENTS[key]}.done", **beside, **{key: said})
+            self._done({**item, key: said, "status": "incomplete"})
+        elif item["type"] == "message":
             self._part, self._at = "output_text", len(item.get("content") or ())
             self._inside("response.content_part.added", content_index=self._at, part=text_part("", []))
 
@@ -173,6 +181,10 @@ class EventWriter:
             self._output.append(item)
 
     def _delta(self, delta: Json, logprobs: Any) -> None:
+        if len(delta) == 1 and logprobs is None and delta.get("content").__class__ is str:  # nine of ten say no more
+            if delta["content"]:
+                self._piece("output_text", delta["content"])
+            return
         thought = thought_of(delta)
         if thought:
             self._piece("summary", thought)
@@ -242,7 +254,7 @@ class EventWriter:
         """End the item that is open.
 
         Args:
-            status: of the answer; that of a message which was cut is the same.
+            status: of the answer; that of an item which was cut is the same.
         """
         item, part, said = self._item, self._part, "".join(self._said)
         if item is None:
@@ -251,8 +263,11 @@ class EventWriter:
             item = self._close_summary(item, said)
         elif part in ("output_text", "refusal"):
             item = self._close_text(item, part, said, status)
-        elif item["type"] in ("function_call", "custom_tool_call"):
-            item = self._close_call(item, said)
+        elif item["type"] in CALLS:
+            item = self._close_call(item, said, status)
+        self._done(item)
+
+    def _done(self, item: Json) -> None:
         self._event("response.output_item.done", output_index=len(self._output), item=item)
         self._output.append(item)
         self._item, self._part, self._said = None, "", []
@@ -276,10 +291,12 @@ class EventWriter:
         self._inside("response.content_part.done", content_index=self._at, part=told)
         return {**item, "content": [*(item.get("content") or ()), told], "status": status}
 
-    def _close_call(self, item: Json, said: str) -> Json:
-        item = called_whole(item, said)
+    def _close_call(self, item: Json, said: str, status: str) -> Json:
+        item = called_whole(item, said, status)
         if item["type"] == "function_call":
             name, arguments = item["name"], item["arguments"]
+            if not said:
+                self._inside("response.function_call_arguments.delta", delta=arguments)
             self._inside("response.function_call_arguments.done", name=name, arguments=arguments)
         else:
             self._inside("response.custom_tool_call_input.delta", delta=item["input"])
