@@ -269,7 +269,8 @@ class Gateway:
         plain, own = self.providers[planned.target.provider], body is call.body
         body = capped(body, max_tokens)
         same = plain.speaking(call.grammar, planned.model) if own and call.native is not None else None
-        only = only_of(body) if own else ""
+        theirs = plain.dialect.name != call.grammar and (own or call.mask is not None)
+        only = only_of(body) if theirs else ""
         unspoken = not only and (plain.name, call.grammar) in self._unspoken
         missing = False
         if same is not None and call.native is not None and not unspoken:
