@@ -676,3 +676,17 @@ def test_numbers_of_the_books_are_those_of_a_chat(server, far):
     assert "x-aura-cost-usd" in got.headers
     metrics = requests.get(f"{server.url}/actuator/prometheus", timeout=LONG).text
     assert "aura_tokens_total{" in metrics
+
+
+def test_where_values_are_masked_a_chat_is_asked_and_what_none_can_carry_is_refused(far):
+    with gateway(configured(far.url, "  guardrails: {pii: mask}\n")) as server:
+        told = ask(server, asking("openai", input="Write to jane.doe@example.com now."))
+        far.asked.clear()
+        gone_on = ask(server, asking("openai", previous_response_id=told["id"], stream=True))
+        sent = [(path, json.dumps(body)) for path, _, body in far.asked]
+        refused = send(server, asking("openai", input=[{"type": "item_reference", "id": "msg_1"}]))
+
+    assert text_of(gone_on) == "Nothing to do."
+    assert [path for path, _ in sent] == ["/v1/chat/completions"]
+    assert "jane.doe" not in sent[0][1]
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "input[0]")
