@@ -18,6 +18,7 @@ from .obedient import GRAMMARS, Obedient, frame, item_events, obedient
 from .server import Server, gateway
 from .test_completions import chatted
 from .test_forward import Reply, Seen, entry, fake
+from .test_forward import failing as fails
 from .test_forward import told as reply
 from .test_recorded import TRAFFIC, violations
 
@@ -543,7 +544,7 @@ def failing() -> Iterator[tuple[Server, Faulty, Faulty, dict[str, str]]]:
         nonce = asked.json()["input"].split(" ")[0]
         return 200, "text/event-stream", iter(cut(nonce, place["cut"]))
 
-    with Faulty() as first, Faulty() as second, fake(responses=begun) as native:
+    with Faulty() as first, Faulty() as second, fake(responses=begun, completions=fails) as native:
         config = "aura:\n  log: {level: WARNING}\n  providers:\n"
         for name, at in (("first", first), ("second", second)):
             config += provider(name, at.url, kind="azure") + provider(f"{name}-claude", at.url, kind="anthropic")
