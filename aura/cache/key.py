@@ -3,6 +3,7 @@
 Facts
   - 1 and 1.0 are one number in JSON, and members of an object have no order.
   - A parameter of OpenAI's that is null, or has the value that it has when it is left out, says nothing.
+  - ``logprobs`` of the older completions is a number: 0 is not ``false``, it asks for the chosen tokens' own.
   - ``user`` and its successors name who asks, ``metadata`` and ``store`` what OpenAI keeps: no answer depends on them.
   - Of a response that goes on with another, the items say it all: the other's id (``aura_previous``) adds nothing.
 """
@@ -38,12 +39,11 @@ _BESIDE = frozenset(
 )
 _DEFAULTS: Json = {
     "frequency_penalty": 0,
+    "encoding_format": "float",
     "functions": [],
     "logit_bias": {},
-    "logprobs": False,
     "modalities": ["text"],
     "n": 1,
-    "parallel_tool_calls": True,
     "presence_penalty": 0,
     "response_format": {"type": "text"},
     "service_tier": "auto",
@@ -54,6 +54,7 @@ _DEFAULTS: Json = {
     "top_logprobs": 0,
     "top_p": 1,
 }
+_FLAGS = {"logprobs": False, "parallel_tool_calls": True}
 _NO_DEFAULT = object()
 # A number that may be written otherwise: with a fraction of nought, or with an exponent. A text that looks like one
 # only costs the longer way.
@@ -75,11 +76,14 @@ def key_of(door: str, tenant: str, namespace: str, signature: str, body: Json) -
 
     Takes about 5 µs for a short chat; never looks into what it need not.
     """
-    defaults = _DEFAULTS
+    defaults, flags = _DEFAULTS, _FLAGS
     same = {
         name: value
         for name, value in body.items()
-        if name not in _BESIDE and value is not None and defaults.get(name, _NO_DEFAULT) != value
+        if value is not None
+        and name not in _BESIDE
+        and defaults.get(name, _NO_DEFAULT) != value
+        and flags.get(name) is not value
     }
     if same.get("tool_choice") == "none" and not (same.get("tools") or same.get("functions")):
         del same["tool_choice"]
