@@ -75,6 +75,7 @@ def _gateway(app: Flask, settings: Settings, known: catalogue.Catalogue) -> Gate
     baseline = router.baseline()
     providers = {name: build(entry) for name, entry in settings.providers.items() if entry.enabled}
     sender = Sender(Upstream(), time.monotonic)
+    guard = _guard(settings, providers, sender)
     gateway = Gateway(
         settings,
         router,
@@ -83,14 +84,10 @@ def _gateway(app: Flask, settings: Settings, known: catalogue.Catalogue) -> Gate
         fleet,
         Ledger(fleet, baseline.price if baseline else None),
         sender,
-        _cache(app, settings, _semantic(settings, providers, sender)),
+        _cache(app, settings, _semantic(settings, providers, sender, guard)),
         _quota(settings),
     )
-    if wanted(settings):
-        rail, moderation = settings.guardrails.moderation, None
-        if rail is not None:
-            moderation = Moderation(rail, providers[rail.provider], gateway.upstream, time.monotonic)
-        gateway.guard = Guard(settings, moderation)
+    gateway.guard = guard
     if settings.log.record_prompts:
         gateway.recorder = Recorder(settings.log.record_prompts)
     if settings.tracing.enabled:
@@ -111,22 +108,34 @@ def _quota(settings: Settings) -> Quota:
     return Quota(own, settings.auth.keys, lambda windows, rows: Remote(url, shared(windows, rows)))
 
 
-def _semantic(settings: Settings, providers: dict[str, Provider], sender: Sender) -> Semantic | None:
-    """What tells questions in other words, where the operator wants it."""
-    own = settings.cache
+def _guard(settings: Settings, providers: dict[str, Provider], sender: Sender) -> Guard | None:
+    """What refuses or masks, where the operator wants that."""
+    if not wanted(settings):
+        return None
+    rail, moderation = settings.guardrails.moderation, None
+    if rail is not None:
+        moderation = Moderation(rail, providers[rail.provider], sender, time.monotonic)
+    return Guard(settings, moderation)
+
+
+def _semantic(
+    settings: Settings, providers: dict[str, Provider], sender: Sender, guard: Guard | None
+) -> Semantic | None:
+    """What tells questions in other words, where the operator wants it; what is masked has no part in it."""
+    own, apart = settings.cache, guard.masks if guard is not None else None
     if not own.enabled or own.semantic == "none":
         return None
     if own.semantic == "local":
         # An extra's, half a second and 50 MB: imported where a configuration asks for it.
         from .cache.likeness import StaticModel
 
-        return Semantic(StaticModel(), own.semantic_threshold)
+        return Semantic(StaticModel(), own.semantic_threshold, apart)
     provider, _, model = own.semantic.partition("/")
     try:
         likeness = Embeddings(providers[provider], model, sender, own.semantic_timeout)
     except ValueError as error:
         raise ConfigurationError([("aura.cache.semantic", f"{provider} {error}")]) from None
-    return Semantic(likeness, own.semantic_threshold)
+    return Semantic(likeness, own.semantic_threshold, apart)
 
 
 def _cache(app: Flask, settings: Settings, semantic: Semantic | None) -> AnswerCache:

@@ -53,6 +53,10 @@ class Guard:
         if self._moderation is not None:
             self._moderation.check(call, _masked if mode == "mask" else None, deadline)
 
+    def masks(self, call: Call) -> bool:
+        """Whether a call holds values that are masked before it goes out."""
+        return self._mode(call) == "mask" and bool(_through(masking.masked, call.body).counts)
+
     def mask(self, call: Call) -> Json:
         """The body as it may go out; the call then has its mask."""
         if self._mode(call) != "mask":

@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -338,15 +339,19 @@ def test_a_question_in_other_words_hits_at_every_worker(upstream):
     assert "Peru" not in log
 
 
-@pytest.fixture
-def embedding(upstream: Faulty, embedder: Embedder) -> Iterator[Server]:
+def compared_at(embedder: Embedder, upstream: Faulty, pii: str = "off") -> AbstractContextManager[Server]:
     url = f"http://127.0.0.1:{embedder.server_address[1]}/v1"
-    config = (
-        "aura:\n  cache: {semantic: other/small, semantic-timeout: 300ms}\n  providers:\n"
+    return gateway(
+        f"aura:\n  guardrails: {{pii: {pii}}}\n"
+        "  cache: {semantic: other/small, semantic-timeout: 300ms}\n  providers:\n"
         f"{provider('first', upstream.url)}\n"
         f"    other: {{type: openai, base-url: '{url}', api-key: sk-other-0123456789, extra-models: [small]}}\n"
     )
-    with gateway(config) as server:
+
+
+@pytest.fixture
+def embedding(upstream: Faulty, embedder: Embedder) -> Iterator[Server]:
+    with compared_at(embedder, upstream) as server:
         yield server
 
 
@@ -368,6 +373,22 @@ def test_a_provider_is_asked_about_a_candidate_alone(embedding, embedder):
             "encoding_format": "float",
         }
     ]
+
+
+@pytest.mark.parametrize(("pii", "hit", "compared"), [("off", "hit", 1), ("mask", "miss", 0)])
+def test_what_is_masked_is_neither_compared_nor_given_for_other_words(embedder, upstream, pii, hit, compared):
+    """A key in other capitals is another key; "Jo" is none of the values that are looked for."""
+    named = "What is the owner of sk-proj-{}12Cd34Ef56Gh78Ij90Kl12?"
+    with compared_at(embedder, upstream, pii) as server:
+        ask(server, named.format("Ab"))
+        again = ask(server, named.format("aB"))
+        embedded = len(embedder.asked)
+        ask(server, "What is the owner of Jo?")
+        other = ask(server, "tell me what the owner of jo is")
+
+    assert again.headers["x-aura-cache"] == hit
+    assert embedded == compared
+    assert other.headers["x-aura-cache"] == "hit"
 
 
 @pytest.mark.parametrize(("status", "pause"), [(500, 0.0), (401, 0.0), (200, 1.5)])

@@ -18,7 +18,7 @@ from ..settings import CacheSettings
 from .control import Control, control_of, not_stored
 from .entry import Codec, Head, Poisoned, head_of, well_formed
 from .key import key_of, tag
-from .semantic import Semantic, pointed, pointer, question_of
+from .semantic import Semantic, pointed, pointer
 
 # An answer of letters is a quarter of its size when it is compressed; what is not is seldom one.
 _UNPACKED = 4
@@ -196,7 +196,7 @@ class AnswerCache:
 
     def _read_alike(self, semantic: Semantic, call: Call, plan: Plan, control: Control) -> Stored | None:
         """The stored answer to the same question in other words."""
-        question = question_of(call, plan, control)
+        question = semantic.question(call, plan, control)
         entry = self._store.get(question.key) if question else None
         if question is None or entry is None:
             return None
@@ -234,7 +234,7 @@ class AnswerCache:
         if len(entry) > self._settings.max_entry:
             return
         self._store.set(key, entry, ttl)
-        question = question_of(call, plan, control) if self._semantic and call and plan else None
+        question = self._semantic.question(call, plan, control) if self._semantic and call and plan else None
         if question is not None:
             data = pointer(key, question)
             self._store.set(question.key, self._codec.pack(replace(head, size=len(data)), data), ttl)

@@ -52,10 +52,17 @@ class Semantic:
 
     Args:
         threshold: the least likeness.
+        apart: whether a call stays out of it, for what it holds.
     """
 
     likeness: Likeness
     threshold: float
+    apart: Callable[[Call], bool] | None = None
+
+    def question(self, call: Call, plan: Plan, control: Control) -> Question | None:
+        """What a call asks, if others' answers to it and its own answer to others may be given."""
+        found = question_of(call, plan, control)
+        return None if found is None or (self.apart is not None and self.apart(call)) else found
 
     def alike(self, one: str, other: str) -> float | None:
         """How alike two texts of one form are; None if that is too little."""
