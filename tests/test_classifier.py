@@ -130,6 +130,29 @@ BEFORE = [
     "Sorry to bother you, ",
     "Dear Dr. Okafor, ",
     "Hi Claude, ",
+    "G'day mate! ",
+    "😊 Hi there! ",
+    "Hiya, hope you're having a lovely Tuesday! ",
+    "Would you be so kind as to help me out with the following? ",
+    "Forgive me for asking, but ",
+    "Guten Abend zusammen, ich hoffe, es geht Ihnen gut. ",
+    "Excusez-moi de vous déranger, j'espère que vous allez bien. ",
+    "¡Hola! Buenas noches, espero que se encuentre muy bien. ",
+    "Por favor, ¿podrías ayudarme? ",
+    "Buongiorno, spero che tu stia bene! ",
+    "Bom dia, tudo bem? ",
+    "God morgon! Hoppas allt är bra med dig. ",
+    "Dobrý den, mám prosbu. ",
+    "Dzień dobry, mam pytanie. ",
+    "Добрый вечер! Будьте добры, помогите пожалуйста. ",
+    "Merhaba, kolay gelsin. ",
+    "Xin chào, làm ơn giúp tôi. ",
+    "السلام عليكم ورحمة الله وبركاته، ",
+    "नमस्ते, कृपया मेरी मदद करें। ",
+    "สวัสดีครับ ",
+    "您好,打扰一下,",
+    "お世話になっております。",
+    "안녕하세요, 실례합니다. ",
 ]
 AFTER = [
     "",
@@ -147,7 +170,42 @@ AFTER = [
     " Thanks, Priya",
     " Thank you! - Bob",
     "\nMit freundlichen Grüßen\nHans Meier",
+    " 🙏🙏🙏",
+    " 🙏 thanks :)",
+    " TYSM!!",
+    " I really, really appreciate it.",
+    " Thanks for taking the time.",
+    " Have a wonderful rest of your week, and God bless.",
+    "\nYours faithfully,\nMargaret Hale",
+    " Ich danke Ihnen.",
+    " Je vous remercie.",
+    " Muchísimas gracias.",
+    " Grazie mille e buona giornata!",
+    " Agradeço desde já.",
+    " Mange tak for hjælpen!",
+    " Kiitos paljon avusta!",
+    " Bardzo dziękuję i pozdrawiam serdecznie.",
+    " Děkuji mnohokrát za pomoc.",
+    " Заранее огромное спасибо за ответ!",
+    " Çok teşekkür ederim, iyi günler.",
+    " Σας ευχαριστώ πολύ!",
+    " Cảm ơn bạn rất nhiều.",
+    " شكراً",
+    " बहुत-बहुत धन्यवाद",
+    " ขอบคุณมากครับ",
+    " 非常感谢你的帮助!",
+    " よろしくお願いいたします。",
+    " 고마워요!",
 ]
+
+
+@pytest.mark.parametrize("filler", [*BEFORE, *AFTER])
+def test_polite_filler_is_no_part_of_what_is_measured(filler):
+    """So near a threshold, too, no prompt is lowered by it."""
+    prompt = "In which of these ways can a group of order 15 act on a set of 7 elements without a fixed point?"
+    polite = filler + prompt if filler in BEFORE else prompt + filler
+
+    assert pytest.approx(JUDGE(chat(prompt)).score, abs=0.01) == JUDGE(chat(polite)).score
 
 
 @given(st.sampled_from(PROMPTS), st.sampled_from(BEFORE), st.sampled_from(AFTER))
