@@ -37,6 +37,7 @@ def key(body: str | dict, tenant: str = "a", namespace: str = "", signature: str
         ('{"response_format": {"type": "text"}}', "{}"),
         ('{"tool_choice": "none"}', "{}"),
         ('{"logprobs": false, "parallel_tool_calls": true, "encoding_format": "float"}', "{}"),
+        ('{"echo": false, "best_of": 1, "suffix": null}', "{}"),
         ('{"tools": [], "stop": null, "logit_bias": {}}', "{}"),
         ('{"stream": true, "stream_options": {"include_usage": true}}', '{"stream": false}'),
         ('{"user": "x", "metadata": {"a": "b"}, "store": false}', '{"user": "y"}'),

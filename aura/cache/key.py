@@ -38,6 +38,7 @@ _BESIDE = frozenset(
     }
 )
 _DEFAULTS: Json = {
+    "best_of": 1,
     "frequency_penalty": 0,
     "encoding_format": "float",
     "functions": [],
@@ -54,7 +55,7 @@ _DEFAULTS: Json = {
     "top_logprobs": 0,
     "top_p": 1,
 }
-_FLAGS = {"logprobs": False, "parallel_tool_calls": True}
+_FLAGS = {"echo": False, "logprobs": False, "parallel_tool_calls": True}
 _NO_DEFAULT = object()
 # A number that may be written otherwise: with a fraction of nought, or with an exponent. A text that looks like one
 # only costs the longer way.

@@ -322,6 +322,12 @@ def test_a114_a_silent_connection_is_kept_open_by_a_comment_then_by_pings():
     assert events(writer.alive) == [{"type": "ping"}]
 
 
+def test_an_answer_that_is_there_as_a_whole_begins_with_what_it_took():
+    [began, *_] = written(delta(content="a"), delta("stop"), USAGE, size=3)
+
+    assert began["message"]["usage"]["input_tokens"] == 9
+
+
 def test_outbound_signed_thinking_gets_its_signature():
     chunks = [delta(reasoning_content="Hm."), delta(thinking_blocks=[THOUGHT]), delta(thinking_blocks=[HIDDEN])]
 

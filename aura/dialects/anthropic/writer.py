@@ -57,6 +57,8 @@ class EventWriter:
     def write(self, chunks: list[Chunk], verbatim: bool) -> bytes:
         """Write some chunks; see :class:`aura.dialects.Writer`."""
         hidden = False
+        if not (verbatim or self._begun):  # an answer that is there as a whole begins with what it took
+            self._usage = next((told for chunk in reversed(chunks) if (told := (chunk.body or {}).get("usage"))), None)
         for chunk in chunks:
             body = chunk.body
             if verbatim and chunk.data:
