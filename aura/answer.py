@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from .body import Body
+from .dialects import anthropic
 from .disconnect import draining
 from .errors import AuraError, Overloaded
-from .protocol import Head
+from .fronts import FRONTS, grammar_of
+from .protocol import Environ, Head
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -136,9 +138,10 @@ class Reply:
         return text.encode("latin-1")
 
 
-def error_parts(error: AuraError, request_id: str) -> tuple[str, Headers, bytes]:
-    """Status, headers and body of an error, in OpenAI's shape."""
-    body = orjson.dumps(error.body())
+def error_parts(error: AuraError, request_id: str, environ: Environ) -> tuple[str, Headers, bytes]:
+    """Status, headers and body of an error, in the grammar of the path's clients."""
+    grammar = grammar_of(environ)
+    body = orjson.dumps(FRONTS[grammar].error_out(error, request_id))
     try:
         phrase = HTTPStatus(error.status).phrase
     except ValueError:
@@ -149,22 +152,24 @@ def error_parts(error: AuraError, request_id: str) -> tuple[str, Headers, bytes]
         ("x-request-id", request_id),
         ("x-should-retry", "true" if error.should_retry else "false"),
     ]
+    if grammar == anthropic.name:
+        headers.append(("request-id", request_id))
     if error.retry_after is not None:
         headers.append(("Retry-After", str(max(1, round(error.retry_after)))))
     return f"{error.status} {phrase}", headers, body
 
 
-def error_reply(reply: Reply, error: AuraError, request_id: str) -> None:
+def error_reply(reply: Reply, error: AuraError, request_id: str, environ: Environ) -> None:
     """Answer with an error; the answer must not have begun."""
-    status, headers, body = error_parts(error, request_id)
+    status, headers, body = error_parts(error, request_id, environ)
     reply.restart()
     reply.start(status, headers)
     reply.send([body])
 
 
-def overloaded(request_id: str) -> bytes:
+def overloaded(request_id: str, environ: Environ) -> bytes:
     """The whole answer to a connection for which there is no room."""
     error = Overloaded("The server has no room for another connection now.", retry_after=1)
-    status, headers, body = error_parts(error, request_id)
+    status, headers, body = error_parts(error, request_id, environ)
     lines = "".join(f"{name}: {value}\r\n" for name, value in [*headers, ("Connection", "close")])
     return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body

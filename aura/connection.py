@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -168,25 +169,30 @@ class Connection:
             failure = AuraError("The server failed to answer.")
         if reply.begun:
             raise gevent.GreenletExit  # half an answer must not look like a whole one
-        error_reply(reply, failure, new_request_id(environ))
+        error_reply(reply, failure, new_request_id(environ), environ)
 
     def _reject(self, head: Head, error: AuraError) -> None:
         """Answer a request that is none, and let the client read the answer."""
-        request_id = new_request_id(head.environ)
+        environ = head.told()
+        request_id = new_request_id(environ)
         self.worker.note_refused(error.status)
         said = {"id": request_id, "status": error.status, "outcome": error.code, "reason": error.message}
         log.info("request.done", extra=said)
-        error_reply(Reply(self, head, None), error, request_id)
+        error_reply(Reply(self, head, None), error, request_id, environ)
         self._linger()
 
     def _refuse(self) -> None:
         try:
-            if not self.receive(time.monotonic() + self.limits.linger):
+            head = Head({})
+            data = self.receive(time.monotonic() + self.limits.linger)
+            if not data:
                 return
+            with suppress(AuraError):  # what is asked does not matter, but for the grammar of the answer
+                head.feed(data)
         except RequestTimeout:
             return
         self.worker.note_refused(Overloaded.status)
-        self.send(overloaded(new_request_id({})))
+        self.send(overloaded(new_request_id({}), head.told()))
         self._linger()
 
     def _linger(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import orjson
 
-from .call import Call, Json, Plan, estimate_tokens
+from .call import Answer, Call, Json, Plan, estimate_tokens
 from .correlation import Correlated
 from .dialects import anthropic
 from .errors import AuraError, BadRequest, Failure, Reason
@@ -16,17 +16,27 @@ from .failover import Attempts, Rules, Step
 from .gateway import Gateway
 from .providers import Native
 
+ESTIMATED = "x-aura-estimated"
 SECONDS = 10.0
 _OK = 200
 _RULES = Rules(2, 1, False)
 
 
-def count(gateway: Gateway, call: Call) -> tuple[int, bool]:
-    """The tokens of a call's prompt, and whether they are an estimate.
+def answer(gateway: Gateway, call: Call) -> Answer:
+    """Answer how many tokens a call's prompt has.
 
     Raises:
         AuraError: the request is at fault.
     """
+    tokens, estimated = _count(gateway, call)
+    headers = gateway.headers(call, cost=False)
+    if estimated:
+        headers[ESTIMATED] = "true"
+    return Answer(_OK, headers, orjson.dumps({"input_tokens": tokens}))
+
+
+def _count(gateway: Gateway, call: Call) -> tuple[int, bool]:
+    """The tokens of a call's prompt, and whether they are an estimate."""
     plan = _plan(gateway, call)
     if plan is None:
         return estimate_tokens(call.body), True

@@ -6,6 +6,7 @@ Embeddings of another model are of no use beside those of the first: only target
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import IO
@@ -17,8 +18,8 @@ from .call import Answer, Call, Json, Plan, Planned, Target, Usage
 from .catalogue import Catalogue
 from .correlation import Correlated
 from .dialects import embeddings
-from .dialects.openai import usage_in
-from .errors import BadRequest, Failure, NotFound, Reason
+from .dialects.openai import error_inside, usage_in
+from .errors import BadRequest, Failure, NotFound, Reason, ShuttingDown
 from .failover import Attempts, Step
 from .gateway import Gateway, share
 from .ledger import CLIENT_LEFT, Ledger
@@ -27,6 +28,8 @@ from .upstream import Response
 
 JSON = "application/json"
 _OK = 200
+# What a proxy or a login says in a provider's place.
+_PAGE = re.compile(r"text/html|application/xhtml", re.IGNORECASE)
 # The path of each door at a provider.
 PATHS = {
     "moderations": "moderations",
@@ -136,8 +139,12 @@ class Forwarder:
             planned, until = step.planned, self._until(step, deadline, limits.REASONING_FACTOR)
             provider = self._gateway.providers[planned.target.provider]
             response = self._send(call, provider, PATHS[call.door], content, media_type, until, step)
-            whole = _kind(response).startswith(JSON)
-            return response, _read(response, until) if whole else None
+            if _kind(response).startswith(JSON):
+                return response, _told(_read(response, until))
+            if _PAGE.match(_kind(response)):
+                response.close()
+                raise Failure(Reason.BAD_RESPONSE, "the answer is a page")
+            return response, None
 
         (response, data), step, started = self._gateway.loop(call, self._attempts(plan, deadline), ask)
         kind = _kind(response)
@@ -192,6 +199,17 @@ def _read(response: Response, until: float) -> bytes:
         response.close()
 
 
+def _told(data: bytes) -> bytes:
+    """An answer in JSON, if it is one; an error under status 200 is a failure."""
+    try:
+        body = orjson.loads(data)
+    except ValueError:
+        raise Failure(Reason.BAD_RESPONSE, "the answer is no JSON") from None
+    if isinstance(body, dict) and body.get("error"):
+        raise error_inside(body["error"])
+    return data
+
+
 def _kind(response: Response) -> str:
     return response.headers.get("content-type", "application/octet-stream")
 
@@ -216,18 +234,28 @@ class Passed:
         if self._over:
             raise StopIteration
         try:
-            data = self._response.read_some(self._deadline)
+            data = self._response.read_some(min(self._deadline, time.monotonic() + limits.LONG_IDLE_GAP))
         except Failure as failure:
-            self._over = True
             self._ledger.failed(self._call, self._step, self._started, failure)
-            self._ledger.finish(self._call, _OK)
+            self._cut("stream_interrupted")
             raise ConnectionAbortedError("the provider's answer broke off") from None
+        except ShuttingDown:
+            self._ledger.left(self._call, self._step, self._started)
+            self._cut("server_shutting_down")
+            raise
         if not data:
             self._over = True
             self._ledger.answered(self._call, self._step, self._started, None)
             self._ledger.finish(self._call, _OK)
             raise StopIteration
         return data
+
+    def _cut(self, outcome: str) -> None:
+        """Note an end in the middle: the 200 is out, so the log alone tells."""
+        self._over = True
+        self._response.close()
+        self._call.outcome = outcome
+        self._ledger.finish(self._call, _OK)
 
     def close(self) -> None:
         """Note the end, whatever it was; idempotent. Without a noted end the client has left."""

@@ -1,7 +1,23 @@
-"""The grammars that clients speak, by name."""
+"""The grammars that clients speak, by name, and which one a client speaks."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from .dialects import Front, anthropic, chat, completions, responses
 
 FRONTS: dict[str, Front] = {front.name: front for front in (chat, anthropic, completions, responses)}
+# Beginnings of paths that belong to another grammar than OpenAI's.
+_OTHERS: tuple[tuple[str, str], ...] = (("/v1/messages", anthropic.name),)
+# What both kinds of clients ask for: Anthropic's say a version.
+_EITHERS = "/v1/models"
+
+
+def grammar_of(environ: Mapping[str, Any]) -> str:
+    """The grammar that the client of a request speaks: its errors are worded in it."""
+    path = environ.get("PATH_INFO", "")
+    for begin, grammar in _OTHERS:
+        if path.startswith(begin):
+            return grammar
+    return anthropic.name if "HTTP_ANTHROPIC_VERSION" in environ and path.startswith(_EITHERS) else "openai"

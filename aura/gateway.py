@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 
-from . import ceiling, exchange, guarded, limits, metered, rescue
+from . import ceiling, exchange, guarded, header, limits, metered, rescue
 from .cache import AnswerCache, Stored
 from .call import Answer, Call, Json, Plan, Planned, Usage, Verdict, estimate_tokens
 from .classifier.remembered import Remembered
@@ -395,7 +395,7 @@ class Gateway:
             if unpriced(call):
                 headers["x-aura-unpriced"] = "true"
         if call.dropped:
-            headers["x-aura-dropped"] = ",".join(call.dropped)
+            headers["x-aura-dropped"] = header.names(call.dropped)
         spent = (time.monotonic() - call.started) * 1000
         upstream = call.upstream_s * 1000
         headers["server-timing"] = f"aura;dur={max(0.0, spent - upstream):.2f}, upstream;dur={upstream:.2f}"

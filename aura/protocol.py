@@ -129,6 +129,12 @@ class Head:
         self._finish()
         return True
 
+    def told(self) -> Environ:
+        """The environ of a request that is refused, with its path as far as that is known."""
+        if self._line is not None:
+            self.environ.setdefault("PATH_INFO", self._line[2].partition(b"?")[0].decode("latin-1"))
+        return self.environ
+
     def _read_line(self, received: bytes | bytearray) -> re.Match[bytes] | None:
         """Read the request line; None while it is not all there."""
         line = _LINE.match(received)

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "aura"
 FLOORS = [
-    ["__init__", "errors", "settings", "sse", "call", "strict_json", "slots", "runtime", "sink"],
+    ["__init__", "errors", "settings", "sse", "call", "strict_json", "slots", "runtime", "sink", "header"],
     ["catalogue", "circuit", "dialects", "features", "guardrails"],
     ["ceiling", "samples", "memory", "meters"],
     ["providers", "classifier", "router", "failover", "hedge", "rescue", "limits", "calibration"],

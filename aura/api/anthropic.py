@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from flask import Blueprint, Request, Response, g, request
 
 from .. import counting
@@ -17,7 +16,6 @@ from .message_schemas import COUNT, MESSAGES, Checker
 from .reading import read_json
 
 blueprint = Blueprint("anthropic", __name__)
-ESTIMATED = "x-aura-estimated"
 
 
 @blueprint.post("/v1/messages")
@@ -34,11 +32,7 @@ def count_tokens() -> Response:
     here, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
     gateway: Gateway = here.gateway
     call = _call(here, asked, "count_tokens", COUNT)
-    tokens, estimated = counting.count(gateway, call)
-    headers = gateway.headers(call, cost=False)
-    if estimated:
-        headers[ESTIMATED] = "true"
-    return Response(orjson.dumps({"input_tokens": tokens}), 200, headers, mimetype="application/json")
+    return door.watched(gateway, call, asked, lambda: counting.answer(gateway, call))
 
 
 @blueprint.after_request

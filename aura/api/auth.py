@@ -8,8 +8,8 @@ from hashlib import blake2b
 from flask import Flask, g, request
 
 from ..errors import Unauthorized
+from ..fronts import grammar_of
 from ..settings import AuthSettings, ClientKey
-from .door import grammar_of
 
 
 class Keys:

@@ -43,10 +43,6 @@ CALLS = frozenset(
 )
 """The rules where calls are made: what is refused there before it is a call counts all the same."""
 _AZURES = ("/openai/deployments/<deployment>", "/openai/v1", "/openai")
-# Beginnings of paths that belong to another grammar than OpenAI's.
-_OTHERS: tuple[tuple[str, str], ...] = (("/v1/messages", "anthropic"),)
-# What both kinds of clients ask for: Anthropic's say a version.
-_EITHERS = "/v1/models"
 
 
 def makes_calls(rule: str) -> bool:
@@ -55,15 +51,6 @@ def makes_calls(rule: str) -> bool:
         if rule.startswith(begin):
             return "/v1" + rule.removeprefix(begin) in CALLS
     return rule in CALLS
-
-
-def grammar_of(environ: dict[str, Any]) -> str:
-    """The grammar that the client of a request speaks: its errors are worded in it."""
-    path = environ.get("PATH_INFO", "")
-    for begin, grammar in _OTHERS:
-        if path.startswith(begin):
-            return grammar
-    return "anthropic" if "HTTP_ANTHROPIC_VERSION" in environ and path.startswith(_EITHERS) else "openai"
 
 
 def new_call(here: Any, asked: Request, door: str, grammar: str = "openai") -> Call:

@@ -13,8 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from .. import errors
 from ..dialects import anthropic
 from ..errors import AuraError, ShuttingDown, scrub
-from ..fronts import FRONTS
-from . import door
+from ..fronts import FRONTS, grammar_of
 
 log = logging.getLogger("aura.api")
 MAX_RETRY_AFTER = 120
@@ -32,7 +31,7 @@ def register(app: Flask) -> None:
 
 def answer(error: AuraError) -> Response:
     """The response of an error, in the grammar of the path's clients."""
-    grammar, request_id = door.grammar_of(request.environ), g.get("request_id", "")
+    grammar, request_id = grammar_of(request.environ), g.get("request_id", "")
     body = orjson.dumps(FRONTS[grammar].error_out(error, request_id))
     response = Response(body, error.status, mimetype="application/json")
     call = g.get("call")

@@ -10,7 +10,7 @@ import orjson
 from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData, State
 
 from ..call import Call
 from ..errors import BadRequest, UnsupportedMediaType
@@ -24,6 +24,9 @@ blueprint = Blueprint("forward", __name__)
 _IN_MEMORY = 1024 * 1024  # bytes of a file that are not worth a place on disk
 _MAX_PARTS = 100
 _MAX_FIELD = 1024  # bytes of a form's field that is looked at
+# Bytes of a form between its parts: before the first, behind the last, and the headers of one, which are read at once.
+_MAX_BETWEEN = 16 * 1024
+_IN_PART = (State.DATA_START, State.DATA)
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=?-]{1,70}")  # RFC 2046, 5.1.1, but for blanks
 
 
@@ -111,18 +114,19 @@ def _uploaded(name: str, deployment: str) -> Response:
     media_type = f'multipart/form-data; boundary="{boundary}"'
     forwarder: Forwarder = current_app.extensions["aura.forward"]
     with SpooledTemporaryFile(_IN_MEMORY) as file:
-        model = _received(file, boundary, g.gateway.settings.forward.max_upload) or deployment
+        fields = _received(file, boundary, g.gateway.settings.forward.max_upload)
+        model = fields.get("model") or deployment
         if not model:
             raise BadRequest("'model' is missing.", param="model")
-        check_passed({"model": model}, "model")
+        check_passed({**fields, "model": model}, "model")
         plan = forwarder.plan(call, model)
         if plan.targets[0].target.model != model:
             raise BadRequest("Name the model alone: a form is passed on as it is.", param="model")
         return door.watched(g.gateway, call, request, lambda: forwarder.passed_on(call, plan, file, media_type))
 
 
-def _received(file: IO[bytes], boundary: str, limit: int) -> str:
-    """Take a form as it comes; returns the field ``model``, empty if there is none.
+def _received(file: IO[bytes], boundary: str, limit: int) -> dict[str, str]:
+    """Take a form as it comes; returns the beginnings of its fields by name.
 
     Raises:
         TooLarge: it is larger than is allowed.
@@ -132,13 +136,16 @@ def _received(file: IO[bytes], boundary: str, limit: int) -> str:
     try:
         for piece in pieces(request.environ, limit):
             file.write(piece)
-            decoder.receive_data(piece)
-            form.take(decoder)
+            for at in range(0, len(piece), _MAX_BETWEEN):
+                decoder.receive_data(piece[at : at + _MAX_BETWEEN])
+                form.take(decoder)
+                if decoder.state not in _IN_PART and len(decoder.buffer) > _MAX_BETWEEN:
+                    raise ValueError("there is too much between the parts")
         decoder.receive_data(None)
         form.take(decoder)
-    except (ValueError, RequestEntityTooLarge):
+    except (ValueError, KeyError, RequestEntityTooLarge):
         raise BadRequest("The body is no form of multipart/form-data.") from None
-    return form.fields.get("model", b"").decode("utf-8", "replace")
+    return {name: value.decode("utf-8", "replace") for name, value in form.fields.items()}
 
 
 class _Form:
@@ -148,14 +155,20 @@ class _Form:
         self.fields: dict[str, bytes] = {}
         self._name = ""
 
+    def _begin(self, part: Field | File) -> None:
+        # Whoever reads the form takes the first of two, or the last; a list's name ends in brackets.
+        if part.name == "model" and ("model" in self.fields or isinstance(part, File)):
+            raise BadRequest("'model' must be one field of text.", param="model")
+        self._name = part.name if isinstance(part, Field) else ""
+        if self._name:
+            self.fields.setdefault(self._name, b"")
+
     def take(self, decoder: MultipartDecoder) -> None:
         """Read what has come."""
         while not isinstance(event := decoder.next_event(), NeedData | Epilogue):
-            if isinstance(event, Field):
-                self._name = event.name
-            elif isinstance(event, File):
-                self._name = ""
+            if isinstance(event, Field | File):
+                self._begin(event)
             elif isinstance(event, Data) and self._name:
-                have = self.fields.get(self._name, b"")
-                if len(have) < _MAX_FIELD and len(self.fields) < _MAX_PARTS:
+                have = self.fields[self._name]
+                if len(have) < _MAX_FIELD:
                     self.fields[self._name] = have + event.data[:_MAX_FIELD]

@@ -8,6 +8,7 @@ import orjson
 from flask import Blueprint, Response, current_app, g, request
 
 from ..errors import NotFound
+from ..fronts import grammar_of
 from ..gateway import Gateway
 from . import door, listing, schemas
 from .reading import read_json
@@ -59,7 +60,7 @@ def completions(deployment: str = "") -> Response:
 def models() -> Response:
     """List the tier names and every model that can be asked for."""
     gateway: Gateway = current_app.extensions["aura"]
-    if door.grammar_of(request.environ) == "anthropic":
+    if grammar_of(request.environ) == "anthropic":
         return _json(listing.page(list(gateway.router.models()), request.args))
     data = [_listed(*entry) for entry in gateway.router.models()]
     return _json({"object": "list", "data": data})
@@ -71,7 +72,7 @@ def model(name: str) -> Response:
     gateway: Gateway = current_app.extensions["aura"]
     for entry in gateway.router.models():
         if entry[0] == name:
-            told = listing.entry if door.grammar_of(request.environ) == "anthropic" else _listed
+            told = listing.entry if grammar_of(request.environ) == "anthropic" else _listed
             return _json(told(*entry))
     raise NotFound("There is no such model; GET /v1/models lists them.", param="model", code="model_not_found")
 

@@ -24,6 +24,7 @@ from .window import State
 ANSWER = 500  # tokens that are reserved for an answer whose length the client leaves open
 _SHARE = 10  # it takes at most this part of the limit
 _CLIENT_LEFT = 499
+_COUNTING = "count_tokens"  # asks for no token, but is a request
 
 REQUESTS, TOKENS, CONCURRENT = "requests", "tokens", "concurrent"
 
@@ -155,7 +156,7 @@ class Quota:
             return
         now = self._clock()
         prompt = reserved = 0
-        if limited.tokens:
+        if limited.tokens and call.door != _COUNTING:
             prompt = _prompt_tokens(call.body)
             reserved = prompt + _answer_tokens(call, limited.tokens, prompt)
         wanted = [(name, most, 1 if kind == REQUESTS else reserved) for name, most, _, kind, _, _ in limited.windows]

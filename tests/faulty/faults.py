@@ -224,6 +224,16 @@ def redirect(link: Conversation, asked: Asked) -> None:
 
 
 @fault
+def broken_sound(link: Conversation, asked: Asked) -> None:
+    """Sound that breaks off after ``after`` pieces, ``how``: fin, rst."""
+    link.head(kind="audio/mpeg", transfer_encoding="chunked")
+    for _ in range(int(asked.number("after", 1))):
+        link.chunk(b"\xff\xfb sound")
+    link.pause(0.05)
+    link.close(asked.options.get("how", "fin"))
+
+
+@fault
 def html(link: Conversation, asked: Asked) -> None:
     """200 with a page."""
     link.answer(_HTML, 200, "text/html")

@@ -40,11 +40,15 @@ class Asked:
     options: dict[str, str] = field(default_factory=dict)
 
     def json(self) -> dict:
-        return json.loads(self.body or b"{}")
+        """The body; nothing of one that is a form."""
+        form = self.headers.get("content-type", "").startswith("multipart/")
+        return {} if form else json.loads(self.body or b"{}")
 
     @property
     def grammar(self) -> str:
         path = self.path.partition("?")[0]
+        if path.endswith("/completions") and not path.endswith("/chat/completions"):
+            return "completions"
         return "anthropic" if path.endswith("/messages") else "ollama" if path.endswith("/api/chat") else "openai"
 
     @property
@@ -57,6 +61,8 @@ class Asked:
         return self._asked_and_begun()[1]
 
     def _asked_and_begun(self) -> tuple[str, str]:
+        if self.path.rpartition("/")[2] not in ("messages", "completions", "chat"):
+            return "nobody", ""
         turns = [(m.get("role"), _plain(m.get("content"))) for m in self.json().get("messages") or ()]
         turns = [turn for turn in turns if turn[0] in ("user", "assistant")]
         for at in (len(turns) - 1, len(turns) - 2):
@@ -69,6 +75,8 @@ class Asked:
 
     @property
     def stream(self) -> bool:
+        if self.path.endswith(("/embeddings", "/count_tokens")):
+            return False
         return self.json().get("stream", self.grammar == "ollama")
 
     def number(self, name: str, default: float = 0) -> float:
@@ -111,6 +119,20 @@ def whole(asked: Asked) -> bytes:
             "model": model, "created_at": "2026-01-01T00:00:00Z", "done": True, "done_reason": "stop",
             "message": {"role": "assistant", "content": content}, "prompt_eval_count": 7, "eval_count": 12,
         }  # fmt: skip
+    elif asked.path.endswith("/count_tokens"):
+        body = {"input_tokens": 7}
+    elif asked.path.endswith("/embeddings"):
+        given = asked.json()["input"]
+        many = len(given) if isinstance(given, list) and not isinstance(given[0], int) else 1
+        data = [{"object": "embedding", "index": at, "embedding": [0.5, 1.5]} for at in range(many)]
+        body = {"object": "list", "model": model, "data": data, "usage": {"prompt_tokens": 7, "total_tokens": 7}}
+    elif asked.grammar == "completions":
+        choice = {"index": 0, "text": content, "logprobs": None, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 7, "completion_tokens": 12, "total_tokens": 19}
+        body = {
+            "id": "cmpl-1", "object": "text_completion", "created": 1, "model": model, "choices": [choice],
+            "usage": usage,
+        }  # fmt: skip
     else:
         choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 7, "completion_tokens": 12, "total_tokens": 19}
@@ -129,7 +151,19 @@ def frames(asked: Asked) -> tuple[list[bytes], list[bytes], list[bytes]]:
     """A stream: what opens it, one frame for each token, and what ends it."""
     tokens = said(asked)
     model = asked.json().get("model", "m")
-    return {"openai": _openai, "anthropic": _anthropic, "ollama": _ollama}[asked.grammar](tokens, model)
+    made = {"openai": _openai, "anthropic": _anthropic, "ollama": _ollama, "completions": _completions}
+    return made[asked.grammar](tokens, model)
+
+
+def _completions(tokens: list[str], model: str) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    def frame(text: str, finish: str | None = None, **more: object) -> bytes:
+        choices = [] if more else [{"index": 0, "text": text, "logprobs": None, "finish_reason": finish}]
+        body = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": model, "choices": choices}
+        return b"data: " + dump(body | more) + b"\n\n"
+
+    usage = {"prompt_tokens": 7, "completion_tokens": len(tokens), "total_tokens": 7 + len(tokens)}
+    ends = [frame("", "stop"), frame("", usage=usage), b"data: [DONE]\n\n"]
+    return [], [frame(token) for token in tokens], ends
 
 
 def _openai(tokens: list[str], model: str) -> tuple[list[bytes], list[bytes], list[bytes]]:

@@ -153,7 +153,7 @@ class Conversation:
                 gevent.sleep(asked.number("interval", 1))
         asked.body, self.rest = self.rest[:length], self.rest[length:]
         if not asked.fault and b'"model"' in asked.body:
-            name_fault(asked, str(asked.json()["model"]))
+            name_fault(asked, str(asked.json().get("model")))
         asked.fault = asked.fault or "ok"
         return asked
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
 
@@ -34,6 +34,62 @@ SEEDS: list[dict[str, Any]] = [
     {"messages": [_HI], "functions": [_TOOL["function"]], "function_call": {"name": "f"}},
     {"messages": [_HI], "presence_penalty": 1, "frequency_penalty": -1, "modalities": ["text"], "prediction": {"type": "content", "content": "x"}},
 ]  # fmt: skip
+_BLOCK = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
+_MESSAGES: list[dict[str, Any]] = [
+    {"messages": [_HI]},
+    {"messages": [_HI], "stream": True, "system": "Be brief.", "temperature": 0.5, "top_k": 3, "stop_sequences": ["a"]},
+    {"messages": [{"role": "user", "content": [_BLOCK]}, {"role": "assistant", "content": [{"type": "thinking", "thinking": "t", "signature": "s"}, {"type": "text", "text": "y"}]}, _HI], "system": [_BLOCK]},
+    {"messages": [_HI], "tools": [{"name": "f", "description": "d", "input_schema": {"type": "object"}}], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
+    {"messages": [_HI, {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}}]}, {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "r"}], "is_error": False}]}], "stream": True},
+    {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}, _BLOCK]}], "metadata": {"user_id": "u"}},
+    {"messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "d"}, "title": "t", "citations": {"enabled": True}}, _BLOCK]}], "stream": True},
+    {"messages": [_HI], "thinking": {"type": "enabled", "budget_tokens": 1024}, "service_tier": "auto", "betas": ["a-b"]},
+]  # fmt: skip
+_COMPLETIONS: list[dict[str, Any]] = [
+    {"prompt": "hi"},
+    {"prompt": "hi", "stream": True, "stream_options": {"include_usage": True}, "max_tokens": 5},
+    {"prompt": ["a", "b"], "echo": True, "best_of": 2, "n": 1, "suffix": "z"},
+    {"prompt": [1, 2, 3], "logprobs": 2, "stop": ["a"], "stream": True, "logit_bias": {"1": 2}, "seed": 1, "user": "u"},
+    {"prompt": [[1], [2, 3]], "temperature": 0.1, "fallbacks": ["only/x"], "aura": {"tier": "eco"}},
+]
+_EMBEDDINGS: list[dict[str, Any]] = [
+    {"input": "hi"},
+    {"input": ["a", "b"], "encoding_format": "base64", "dimensions": 3},
+    {"input": [1, 2, 3], "user": "u"},
+    {"input": [[1], [2, 3]], "encoding_format": "float", "aura": {"cache": False}},
+]
+_IMAGES: list[dict[str, Any]] = [{"prompt": "a cat", "n": 1, "size": "256x256", "response_format": "b64_json"}]
+_SPEECH: list[dict[str, Any]] = [{"input": "say", "voice": "v", "speed": 1.0, "response_format": "mp3", "stream_format": "sse"}]  # fmt: skip
+BOUNDARY = "a-boundary"
+_FORMS = [
+    b"".join(b'--a-boundary\r\nContent-Disposition: form-data; name="%b"\r\n%b\r\n%b\r\n' % part for part in parts) + b"--a-boundary--\r\n"
+    for parts in (
+        ((b"model", b"", b"only/whisper-1"), (b'file"; filename="a.wav', b"Content-Type: audio/wav\r\n", b"RIFF\0\xff" * 9)),
+        ((b"model", b"", b"whisper-1"), (b"language", b"", b"de"), (b'file"; filename="a.wav', b"", b"--a-boundar\r\n\n\r")),
+        ((b'file"; filename="a.wav', b"Content-Type: audio/wav\r\n", b"\r\n" * 30), (b"model", b"", b"whisper-1"), (b"stream", b"", b"true")),
+    )
+]  # fmt: skip
+OTHERS: dict[str, list[Any]] = {
+    "/v1/messages": _MESSAGES,
+    "/v1/messages/count_tokens": _MESSAGES,
+    "/v1/completions": _COMPLETIONS,
+    "/v1/embeddings": _EMBEDDINGS,
+    "/v1/moderations": [{"input": "hi"}, {"input": ["a", {"type": "text", "text": "x"}]}],
+    "/v1/images/generations": _IMAGES,
+    "/v1/audio/speech": _SPEECH,
+    "/v1/rerank": [{"query": "q", "documents": ["a", {"text": "b"}], "top_n": 1, "return_documents": True}],
+    "/v1/route": SEEDS[:4],
+    "/v1/audio/transcriptions": _FORMS,
+    "/v1/audio/translations": _FORMS,
+    "/openai/deployments/gpt-4o-mini/chat/completions": SEEDS,
+    "/openai/deployments/gpt-4o-mini/completions": _COMPLETIONS,
+    "/openai/deployments/small/embeddings": _EMBEDDINGS,
+    "/openai/deployments/tts-1/audio/speech": _SPEECH,
+    "/openai/deployments/whisper-1/audio/transcriptions": _FORMS,
+    "/openai/v1/embeddings": _EMBEDDINGS,
+}
+"""Good bodies of the other doors, by path; bytes are forms."""
+CHATS: dict[str, list[Any]] = {CHAT: SEEDS}
 # What mutations put in: values at the edges of ranges, kinds and encodings.
 _VALUES: list[Any] = [
     None, True, False, 0, 1, -1, 5, 2**31, 2**53, 2**63 - 1, 2**63, 2**64, -(2**63), 10**30, 0.5, 1.0, -0.0, 1e308, 1e-308, "", "x", "5",
@@ -44,7 +100,7 @@ _VALUES: list[Any] = [
 _NAMES = ("", "x", "model", "messages", "role", "content", "type", "text", "name", "stream", "tools", "api_base", "timeout", "__init__", "aura", "fallbacks", "\0", "\u2028", "a" * 200)  # fmt: skip
 _PIECES = (b"", b"\0", b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b'"', b"\\", b"\\u", b"\\ud800", b"{", b"}", b"[", b"]", b",", b":", b"NaN", b"-Infinity", b"1e999", b"9" * 40, b"\r\n", b"\xe2\x80\xa8", b"//", b'"a":1,', b"[" * 120)  # fmt: skip
 _HEADERS = (
-    ("Content-Type", (None, "text/plain", "application/json; charset=utf-8", "application/json; charset=utf-16", "multipart/form-data", "")),
+    ("Content-Type", (None, "text/plain", "application/json", "application/json; charset=utf-8", "application/json; charset=utf-16", "multipart/form-data", "")),
     ("Content-Encoding", ("gzip", "identity", "br", "")),
     ("Authorization", (None, "Bearer x", f"bearer {KEY}", f"Basic {KEY}", "Bearer \xff")),
     ("X-Aura-Tier", ("eco", "premium", "gold", "", "\xe9")),
@@ -60,18 +116,20 @@ _METHODS = ("GET", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE", "FOO", 
 _PATHS = ("/", "/v1", f"{CHAT}/", f"/{CHAT}", f"{CHAT}?x=y", "/v1/chat%2fcompletions", "/v1/models", "/v1/models/x", "/v1/route", "/v1/cache", "/actuator/health", "/actuator/prometheus", "/actuator/env", "/v1/\xff".encode("latin-1").hex(), "/%ff%00")  # fmt: skip
 
 
-def mutated(seed: int, count: int) -> Iterator[Request]:
+def mutated(seed: int, count: int, doors: Mapping[str, list[Any]] = CHATS) -> Iterator[Request]:
     """Requests, the same for the same seed."""
     chance = Random(seed)
+    paths = list(doors)
     for _ in range(count):
-        tree = copy.deepcopy(chance.choice(SEEDS))
-        tree["model"] = chance.choice(("auto", "gpt-4o-mini", "eco", "only/gpt-4o-mini"))
-        for _ in range(chance.choice((0, 1, 1, 1, 2, 3))):
-            tree = _changed(tree, chance)
-        data = _written(tree, chance)
+        path, method = chance.choice(paths), "POST"
+        good = chance.choice(doors[path])
+        headers: dict[str, str | None] = {}
+        if isinstance(good, bytes):
+            data, headers["Content-Type"] = good, f"multipart/form-data; boundary={BOUNDARY}"
+        else:
+            data = _written(_grown(good, path, chance), chance)
         for _ in range(chance.choice((0, 0, 0, 1, 1, 3))):
             data = _bitten(data, chance)
-        headers, method, path = {}, "POST", CHAT
         if chance.random() < 0.1:
             name, values = chance.choice(_HEADERS)
             headers[name] = chance.choice(values)
@@ -80,6 +138,18 @@ def mutated(seed: int, count: int) -> Iterator[Request]:
         if chance.random() < 0.03:
             path = chance.choice(_PATHS)
         yield Request(data, headers, method, path)
+
+
+def _grown(good: dict[str, Any], path: str, chance: Random) -> Any:
+    """A body with its model, changed."""
+    tree = copy.deepcopy(good)
+    if "/deployments/" not in path:
+        tree["model"] = chance.choice(("auto", "gpt-4o-mini", "eco", "only/gpt-4o-mini"))
+    if path == "/v1/messages":
+        tree["max_tokens"] = 2000
+    for _ in range(chance.choice((0, 1, 1, 1, 2, 3))):
+        tree = _changed(tree, chance)
+    return tree
 
 
 def _places(tree: Any, found: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:

@@ -11,8 +11,8 @@ from collections import Counter
 
 import pytest
 
-from .mutations import mutated
-from .watched import Watched, malformed, watched
+from .mutations import CHATS, OTHERS, mutated
+from .watched import malformed, watched
 
 COUNT = int(os.environ.get("AURA_FUZZ", "1500"))
 SEED = int(os.environ.get("AURA_FUZZ_SEED", "20261124"))
@@ -21,10 +21,11 @@ EXPECTED = (200, 400, 401, 403, 404, 405, 413, 414, 415, 417, 431, 501)
 MAX_GROWTH = 4 << 20
 
 
-def whole(watch: Watched, body: bytes, media_type: str) -> list[str]:
+def whole(path: str, body: bytes, media_type: str) -> list[str]:
     """What is wrong with an answer that is no error."""
     if "event-stream" in media_type:
-        good = body.endswith(b"data: [DONE]\n\n") and b'"error"' not in body
+        end = b'data: {"type":"message_stop"}\n\n' if path.startswith("/v1/messages") else b"data: [DONE]\n\n"
+        good = body.endswith(end) and b'"error"' not in body
         return [] if good else [f"a broken stream: {body[-80:]!r}"]
     if "json" in media_type and body:
         json.loads(body)
@@ -32,11 +33,12 @@ def whole(watch: Watched, body: bytes, media_type: str) -> list[str]:
 
 
 @pytest.mark.timeout(600)
-def test_mutated_requests_break_nothing():
+@pytest.mark.parametrize("doors", [CHATS, OTHERS], ids=["chats", "others"])
+def test_mutated_requests_break_nothing(doors):
     with watched() as watch:
         worker, statuses, wrong = watch.server.workers(), Counter[int](), []
         warm = 0
-        for number, request in enumerate(mutated(SEED, COUNT)):
+        for number, request in enumerate(mutated(SEED, COUNT, doors)):
             if number == COUNT // 2:
                 warm = watch.memory()
             asked, sent = len(watch.provider.asked), len(watch.emitted)
@@ -45,7 +47,7 @@ def test_mutated_requests_break_nothing():
                 answer = watch.last
                 statuses[answer.status] += 1
                 if answer.status == 200:
-                    faults += whole(watch, answer.body, answer.headers.get("content-type", ""))
+                    faults += whole(request.path, answer.body, answer.headers.get("content-type", ""))
                 if len(watch.provider.asked) - asked > 1:
                     faults.append("asked more than once")
             if faults:
