@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
+from flask import Flask
 
+from aura.api import forward
 from aura.api.actuator import PROBES
 from aura.configuration import load
 from aura.configuration.units import duration
+from aura.dialects import anthropic
+from aura.errors import AuraError
 from aura.settings import ServerSettings, Settings
 from tests.server import ROOT
 
@@ -211,15 +215,44 @@ def test_nginx_ends_idle_connections_before_aura_does():
 
 def test_nginx_waits_as_long_as_a_call_may_take_and_takes_as_much():
     settings = Settings()
+    bodies = [1024 * 1024 * int(size) for size in re.findall(r"client_max_body_size (\d+)m;", NGINX)]
 
     assert duration(re.search(r"proxy_read_timeout (\w+);", NGINX)[1]) > settings.router.long_timeout
-    assert settings.server.max_body == 1024 * 1024 * int(re.search(r"client_max_body_size (\d+)m;", NGINX)[1])
+    assert bodies == [settings.server.max_body, settings.forward.max_upload]
 
 
-def test_every_error_that_nginx_words_is_openais_object():
-    bodies = re.findall(r"""(?m)^    (\d+|default) +'(\{"error".*\})';$""", NGINX)
-    told = set(re.search(r"error_page ([\d ]+) /aura-error", NGINX)[1].split())
+def test_nginx_takes_large_bodies_wherever_aura_takes_files():
+    app = Flask("doors")
+    app.register_blueprint(forward.blueprint)
+    (pattern,) = re.findall(r"location ~ (\S+) \{", NGINX)
+    rules = {rule.rule.replace("<deployment>", "gpt-4o") for rule in app.url_map.iter_rules()}
+    uploads = {rule for rule in rules if rule.endswith(("/transcriptions", "/translations"))}
 
-    assert {"400", "413", "502", "503", "504"} <= told <= {code for code, _ in bodies} | {"500"}
-    for _, body in bodies:
-        assert json.loads(body)["error"].keys() == {"message", "type", "param", "code"}
+    assert len(uploads) == 6
+    assert {rule for rule in rules if re.search(pattern, rule)} == uploads
+
+
+def nginx_map(name: str) -> dict[str, str]:
+    """What one of nginx's maps says by status or path."""
+    (body,) = re.findall(rf"map \$\w+ \${name} \{{\n(.*?)\n\}}", NGINX, re.DOTALL)
+    lines = [line.strip().rstrip(";").split(None, 1) for line in body.splitlines()]
+    return {key.strip('"'): value.strip().strip("\"'") for key, value in lines}
+
+
+def test_every_error_that_nginx_words_is_said_in_the_grammar_of_the_path():
+    told = set(re.search(r"error_page ([\d ]+) /aura-error", NGINX)[1].split()) - {"500"}
+    bodies = {path: json.loads(body) for path, body in nginx_map("aura_error").items()}
+
+    assert {"400", "413", "502", "503", "504"} <= told <= nginx_map("aura_message").keys()
+    assert told <= nginx_map("aura_code").keys()
+    assert bodies["default"]["error"].keys() == {"message", "type", "param", "code"}
+    assert bodies["~^/v1/messages"].keys() == {"type", "error", "request_id"}
+    assert bodies["~^/api/"] == {"error": "$aura_message"}
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 408, 413, 414, 431, 501, 502, 503, 504])
+def test_nginx_names_errors_for_anthropics_clients_as_aura_does(status):
+    types = nginx_map("aura_anthropic_type")
+    named = types.get(str(status)) or (types["~^4"] if status < 500 else types["default"])
+
+    assert named == anthropic.error_out(AuraError("", status=status), "")["error"]["type"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,7 +24,7 @@ from gevent.event import Event
 from tests.calls import Outcome, chat, provider
 from tests.faulty import Faulty, text
 from tests.server import Server, gateway
-from tests.wire import CLOSE, everything, get, post
+from tests.wire import CLOSE, everything, get, post, until
 
 from .programs import Nginx, configured, found, free_port, needs, nginx
 
@@ -124,6 +125,25 @@ def test_tokens_arrive_one_by_one(front, kept):
     assert seen == tokens
 
 
+def test_lines_of_json_arrive_one_by_one(tmp_path):
+    """A bare socket takes Aura's place: it says a line only when the client has the one before."""
+    with socket.create_server(("127.0.0.1", 0)) as instance, nginx(tmp_path, [instance.getsockname()[1]]) as proxy:
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=20) as link:
+            link.sendall(post("/api/chat", b"{}", "Content-Type: application/json"))
+            asked = instance.accept()[0]
+            with asked:
+                asked.settimeout(20)
+                until(asked, b"{}")
+                head = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+                asked.sendall(head)
+                for number in range(5):
+                    line = b'{"n":%d}\n' % number
+                    asked.sendall(b"%x\r\n%b\r\n" % (len(line), line))
+                    until(link, line + b"\r\n")
+                asked.sendall(b"0\r\n\r\n")
+                until(link, b"0\r\n\r\n")
+
+
 @pytest.mark.parametrize("when", ["before the head", "in the stream"])
 def test_a_client_that_leaves_is_noticed_by_the_provider(front, when):
     front.provider.next.append("silence" if when == "before the head" else "stall:after:2")
@@ -191,12 +211,17 @@ def test_errors_of_aura_pass_as_they_are(front):
 
 def said(data: bytes) -> tuple[int, str]:
     """Status and code of an error in OpenAI's shape."""
+    status, body = refused(data)
+    assert body["error"].keys() == {"message", "type", "param", "code"}
+    return status, body["error"]["code"]
+
+
+def refused(data: bytes) -> tuple[int, Any]:
+    """Status and body of an error."""
     head, _, body = data.partition(b"\r\n\r\n")
     assert b"content-type: application/json" in head.lower()
     assert b"x-should-retry" in head.lower()
-    error = json.loads(body)["error"]
-    assert error.keys() == {"message", "type", "param", "code"}
-    return int(head.split(b" ")[1]), error["code"]
+    return int(head.split(b" ")[1]), json.loads(body)
 
 
 @pytest.mark.parametrize(
@@ -217,6 +242,43 @@ def test_what_nginx_refuses_is_said_in_openais_shape(front, request_, expected):
         link.sendall(request_)
 
         assert said(everything(link)) == expected
+
+
+def test_what_nginx_refuses_of_anthropics_clients_is_said_in_their_shape(front):
+    with socket.create_connection(("127.0.0.1", front.nginx.port), timeout=20) as link:
+        link.sendall(b"POST /v1/messages?beta=true HTTP/1.1\r\nHost: x\r\nContent-Length: 20971521\r\n\r\n")
+        data = everything(link)
+    status, body = refused(data)
+    request_id = re.search(rb"(?im)^request-id: (\w+)\r$", data)[1].decode()
+
+    assert (status, body["type"], body["error"]["type"]) == (413, "error", "request_too_large")
+    assert body["request_id"] == request_id
+
+
+def test_what_nginx_refuses_of_ollamas_clients_is_said_in_their_shape(front):
+    with socket.create_connection(("127.0.0.1", front.nginx.port), timeout=20) as link:
+        link.sendall(b"POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 20971521\r\n\r\n")
+        status, body = refused(everything(link))
+
+    assert status == 413
+    assert isinstance(body["error"], str)
+
+
+def test_a_file_may_be_as_large_as_aura_takes(front):
+    """What Aura has to say of the form's model, it says when it has read the form to its end."""
+    path = "/v1/audio/transcriptions"
+    head = b'--B\r\nContent-Disposition: form-data; name="model"\r\n\r\nonly/m\r\n'
+    head += b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+    end = b"\r\n--B--\r\n"
+    body = head + b"x" * (64 * 1024 * 1024 - len(head) - len(end)) + end
+    headers = AUTHORIZED | {"Content-Type": "multipart/form-data; boundary=B"}
+    answer = requests.post(f"{front.url}{path}", data=body, headers=headers, timeout=60)
+    with socket.create_connection(("127.0.0.1", front.nginx.port), timeout=20) as link:
+        link.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body) + 1}\r\n\r\n".encode())
+        too_large = said(everything(link))
+
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")
+    assert too_large == (413, "request_too_large")
 
 
 @pytest.mark.parametrize(("becomes", "expected"), [("closed", 502), ("silent", 504)])
