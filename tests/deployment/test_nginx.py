@@ -22,10 +22,11 @@ import trustme
 from gevent.event import Event
 
 from tests.calls import Outcome, chat, provider
-from tests.faulty import Faulty, text
+from tests.faulty import Faulty
 from tests.server import Server, gateway
 from tests.wire import CLOSE, everything, get, post, until
 
+from .load import Load, open_streams_only
 from .programs import Nginx, configured, found, free_port, needs, nginx
 
 pytestmark = [needs("nginx", "nginx-light"), pytest.mark.xdist_group("nginx")]
@@ -127,21 +128,19 @@ def test_tokens_arrive_one_by_one(front, kept):
 
 def test_lines_of_json_arrive_one_by_one(tmp_path):
     """A bare socket takes Aura's place: it says a line only when the client has the one before."""
-    with socket.create_server(("127.0.0.1", 0)) as instance, nginx(tmp_path, [instance.getsockname()[1]]) as proxy:
-        with socket.create_connection(("127.0.0.1", proxy.port), timeout=20) as link:
-            link.sendall(post("/api/chat", b"{}", "Content-Type: application/json"))
-            asked = instance.accept()[0]
-            with asked:
-                asked.settimeout(20)
-                until(asked, b"{}")
-                head = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
-                asked.sendall(head)
-                for number in range(5):
-                    line = b'{"n":%d}\n' % number
-                    asked.sendall(b"%x\r\n%b\r\n" % (len(line), line))
-                    until(link, line + b"\r\n")
-                asked.sendall(b"0\r\n\r\n")
-                until(link, b"0\r\n\r\n")
+    with ExitStack() as stack:
+        instance = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        proxy = stack.enter_context(nginx(tmp_path, [instance.getsockname()[1]]))
+        link = stack.enter_context(socket.create_connection(("127.0.0.1", proxy.port), timeout=20))
+        link.sendall(post("/api/chat", b"{}", "Content-Type: application/json"))
+        asked = stack.enter_context(instance.accept()[0])
+        asked.settimeout(20)
+        until(asked, b"{}")
+        asked.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for number in range(5):
+            line = b'{"n":%d}\n' % number
+            asked.sendall(b"%x\r\n%b\r\n" % (len(line), line))
+            until(link, line + b"\r\n")
 
 
 @pytest.mark.parametrize("when", ["before the head", "in the stream"])
@@ -344,47 +343,8 @@ def test_no_request_is_smuggled_through(front):
 # ---- instances that go
 
 
-@dataclass
-class Called:
-    """A call made while something happened: whose it was, and what came."""
-
-    client: int
-    stream: bool
-    outcome: Outcome
-
-
-class Load:
-    """Calls one after another from several clients, one half streams, until the end of the block."""
-
-    def __init__(self, port: int, clients: int = 8) -> None:
-        self.done: list[Called] = []
-        self._port, self._clients, self._over = port, clients, False
-
-    def __enter__(self) -> Load:
-        self._greenlets = [gevent.spawn(self._run, number) for number in range(self._clients)]
-        self.goes_on()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._over = True
-        gevent.joinall(self._greenlets, raise_error=True)
-
-    def _run(self, client: int) -> None:
-        stream = bool(client % 2)
-        while not self._over:
-            outcome = chat(self._port, "only/m", NONCE, stream=stream, headers=AUTHORIZED)
-            self.done.append(Called(client, stream, outcome))
-
-    def goes_on(self, calls: int = 30) -> None:
-        """Wait until so many more calls are done."""
-        enough = len(self.done) + calls
-        while len(self.done) < enough:
-            gevent.sleep(0.01)
-
-
-def failed(called: Called) -> bool:
-    answer = called.outcome
-    return answer.status != 200 or not answer.whole or answer.text != text(NONCE) or (called.stream and not answer.done)
+def load(front: Front) -> Load:
+    return Load(front.nginx.port, lambda _number: NONCE, AUTHORIZED)
 
 
 @pytest.fixture
@@ -397,29 +357,27 @@ def pair(tmp_path) -> Iterator[Front]:
 
 def test_a_restart_of_an_instance_breaks_nothing(pair):
     first = pair.instances[0]
-    with Load(pair.nginx.port) as load:
+    with load(pair) as under_way:
         first.signal(signal.SIGTERM)
         while first.process.poll() is None:
             gevent.sleep(0.05)
-        load.goes_on()
+        under_way.goes_on()
         with gateway(settings(pair.provider.url), args=["-b", f"127.0.0.1:{first.port}"]) as again:
             while "/v1/chat/completions" not in again.log():
-                load.goes_on()
+                under_way.goes_on()
 
-    assert [called for called in load.done if failed(called)] == []
+    assert under_way.failed() == []
 
 
 def test_a_killed_instance_takes_only_its_own_open_streams_with_it(pair):
     """A client has one call at a time, so it loses one at most, and that one had begun to be answered."""
     first = pair.instances[0]
-    with Load(pair.nginx.port) as load:
+    with load(pair) as under_way:
         os.killpg(first.pid, signal.SIGKILL)
-        load.goes_on()
-    lost = [called for called in load.done if failed(called)]
+        under_way.goes_on()
+    lost = under_way.failed()
 
-    assert all(called.stream and called.outcome.status == 200 for called in lost)
-    assert len({called.client for called in lost}) == len(lost)
-    assert not any(called.outcome.done for called in lost)
+    assert open_streams_only(lost)
 
 
 def test_the_tls_lines_only_want_certificates(tmp_path, front):
