@@ -146,6 +146,16 @@ def test_a_redis_that_is_down_does_not_take_the_gateway_with_it():
         assert get(server, "/health/redis").status_code == 503
 
 
+def test_the_redis_of_the_limits_is_looked_at_too():
+    """It may be another than the cache's; without the cache it is the only one."""
+    config = f"aura:\n  cache: {{enabled: false}}\n  limits: {{storage: redis, concurrent: 5, redis-url: 'redis://127.0.0.1:{closed_port()}/0'}}\n"
+    with gateway(config) as server:
+        redis = get(server, "/health/redis")
+
+    assert redis.status_code == 503
+    assert redis.json()["details"] == {"answers": False, "fallback": "local", "limits": False}
+
+
 def test_a_redis_that_says_nothing_does_not_hold_health():
     with Faulty(accept="silence") as silent:
         config = f"aura:\n  cache: {{type: redis, redis-url: 'redis://127.0.0.1:{silent.port}/0'}}\n"

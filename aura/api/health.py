@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable
 from typing import Any
 
+import gevent
 import orjson
 from flask import Blueprint, Response, current_app, g
 
@@ -18,7 +19,7 @@ from ..gateway import Gateway
 blueprint = Blueprint("health", __name__, url_prefix="/actuator/health")
 _LEAST_DISK = 10 * 1024 * 1024  # bytes free, as Spring's diskSpace asks by default
 _UP, _DOWN = "UP", "DOWN"
-# Redis is missed by nobody: the cache of this host goes on without it.
+# Redis is missed by nobody: cache and limits of this host go on without it.
 _DISPENSABLE = frozenset(("redis",))
 _GROUPS = ("liveness", "readiness")
 
@@ -61,10 +62,20 @@ def component(path: str) -> Response:
 
 def _components(gateway: Gateway) -> dict[str, Component]:
     found = {"diskSpace": _disk(), "ping": {"status": _UP}, "providers": _providers(gateway)}
-    answers = gateway.cache.ping()
-    if answers is not None:
-        found["redis"] = {"status": _UP if answers else _DOWN, "details": {"answers": answers, "fallback": "local"}}
+    redis = _redis(gateway)
+    if redis is not None:
+        found["redis"] = redis
     return found
+
+
+def _redis(gateway: Gateway) -> Component | None:
+    """Redis as cache and limits use it, each with connections of its own; None where neither does."""
+    asked = {"cache": gevent.spawn(gateway.cache.ping), "limits": gevent.spawn(gateway.quota.ping)}
+    told = {part: answers for part, one in asked.items() if (answers := one.get()) is not None}
+    if not told:
+        return None
+    well = all(told.values())
+    return {"status": _UP if well else _DOWN, "details": {"answers": well, "fallback": "local", **told}}
 
 
 def _disk() -> Component:

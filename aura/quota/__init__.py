@@ -41,6 +41,9 @@ class Store(Protocol):
     def settle(self, changes: Sequence[Change], held: Sequence[Held], now: float, ticket: str = "") -> None:
         """Correct what was counted, and close what was open."""
 
+    def ping(self) -> bool | None:
+        """Whether what lies beyond this host answers; None where nothing does."""
+
 
 class Limit(NamedTuple):
     """One limit.
@@ -190,6 +193,10 @@ class Quota:
             return {}
         now = self._clock()
         return _told(limited, self._counting().read(limited.names, now), now)
+
+    def ping(self) -> bool | None:
+        """Whether the store beyond this host answers; None where there is none, or nobody is limited."""
+        return self._counting().ping() if self._of else None
 
     def settle(self, limited: Limited, taken: Taken, more: int) -> None:
         """A call has ended that used so many more tokens than were reserved, fewer if negative."""

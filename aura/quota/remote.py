@@ -134,6 +134,10 @@ class Remote(RedisStorage):
         current, previous = self._current_window_key(name), self._previous_window_key(name)
         return self._lua_give_back, [self.prefixed_key(current if now < ends else previous)], [-amount]
 
+    def ping(self) -> bool:
+        """Whether Redis answers; one that is known to be out of use is not asked. Waits for a second at most."""
+        return not self._gate.down and self._link.answers()
+
     # ---- leases
 
     def _hold(self, ticket: str, held: Sequence[Held]) -> None:

@@ -184,6 +184,9 @@ class Table:
             states.append(window.at(found, now))
         return states
 
+    def ping(self) -> None:
+        """Nothing lies beyond this host."""
+
     def settle(self, changes: Sequence[Change], held: Iterable[Held], now: float, ticket: str = "") -> None:  # noqa: ARG002  (the shape of Store)
         """Correct what was counted, and close what was open.
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent
 import pytest
+import requests
 
 from tests.calls import Outcome, chat, provider
 from tests.faulty import Faulty
@@ -146,3 +147,12 @@ def test_an_instance_that_is_killed_under_load_takes_only_its_own_open_streams_w
     assert {answer.headers["x-aura-cache"] for answer in again} == {"hit"}
     assert len(mortal.provider.asked) == asked
     assert mortal.statuses(used, 3) in ([200, 200, 429], None)
+
+
+def test_health_says_that_redis_answers_cache_and_limits(fleet):
+    found = requests.get(f"{fleet.front.url}/actuator/health/redis", headers=authorized("many"), timeout=20)
+
+    assert found.json() == {
+        "status": "UP",
+        "details": {"answers": True, "fallback": "local", "cache": True, "limits": True},
+    }
