@@ -27,6 +27,7 @@ class Gate:
 
     def __init__(self, clock: Callable[[], float], part: str, most_lost: int = MOST_LOST) -> None:
         self._clock, self._most_lost = clock, most_lost
+        self.part = part
         self._log, self._event = logging.getLogger(f"aura.{part}"), f"{part}.changed"
         self._lost: deque[float] = deque(maxlen=most_lost)
         self._waiting = 0

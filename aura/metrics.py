@@ -139,6 +139,13 @@ cache_semantic_hits = Counter(
     "The part of aura_cache_hits_total that was asked for in other words.",
     registry=registry,
 )
+redis_down = Gauge(
+    "aura_redis_down",
+    "1 while Redis is out of use for cache or limits (part), which go on by themselves; the worst of the workers.",
+    ["part"],
+    multiprocess_mode="livemax",
+    registry=registry,
+)
 cache_saved_seconds = Counter(
     "aura_cache_saved_seconds_total", "Seconds that the providers took for answers given again.", registry=registry
 )

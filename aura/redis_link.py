@@ -19,6 +19,7 @@ from redis import exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from . import metrics
 from .gate import PATIENCE, Gate
 
 CONNECTIONS, READY = 16, 4  # at most, and made before they are needed
@@ -49,6 +50,8 @@ class Link:
     def __init__(self, url: str, gate: Gate) -> None:
         self.redis: Any = client(url, PATIENCE)
         self._gate = gate
+        self._out_of_use = metrics.redis_down.labels(gate.part)
+        self._out_of_use.set(0)
         self._prober: gevent.Greenlet[Any, Any] | None = None
         gevent.spawn(self._connect)
 
@@ -88,11 +91,13 @@ class Link:
 
     def _probe(self) -> None:
         """Ask on nobody's account, until Redis answers again."""
+        self._out_of_use.set(1)
         while self._gate.down:
             gevent.sleep(_PROBE)
             if self.answers():
                 self._connect()
                 self._gate.open()
+        self._out_of_use.set(0)
 
     def answers(self) -> bool:
         """Whether Redis answers; to a ping it would while it is loading, too."""

@@ -19,7 +19,8 @@ import yaml
 
 from aura import metrics
 from tests.calls import chat, provider
-from tests.faulty import Faulty
+from tests.echo import Echo
+from tests.faulty import Faulty, closed_port
 from tests.server import ROOT, gateway
 from tests.wire import post
 
@@ -30,7 +31,15 @@ pytestmark = pytest.mark.xdist_group("monitoring")
 FOLDER = ROOT / "prometheus"
 DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
 RULES = sorted((FOLDER / "rules").glob("*.yml"))
-KEY = "key-of-prometheus"
+KEY, LIMITED = "key-of-prometheus", "key-of-someone-limited"
+# All that is counted is in use; Redis is a port where nothing listens.
+CONFIG = f"""aura:
+  auth: {{{{keys: [{{{{name: prometheus, key: {KEY}}}}}, {{{{name: limited, key: {LIMITED}, requests-per-minute: 1}}}}]}}}}
+  cache: {{{{type: redis, redis-url: "redis://127.0.0.1:{{redis}}/0"}}}}
+  guardrails: {{{{pii: mask, moderation: {{{{provider: judge}}}}}}}}
+  router: {{{{hedge: {{{{after: 1s, at-most: 100%}}}}}}}}
+  providers:
+"""
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
 
 
@@ -83,7 +92,8 @@ def test_every_metric_that_a_rule_asks_for_exists():
         "aura_requests_total", "aura_request_duration_seconds_bucket", "aura_time_to_first_token_seconds_bucket",
         "aura_provider_requests_total", "aura_provider_failures_total", "aura_circuit_state", "aura_failovers_total",
         "aura_cache_hits_total", "aura_cache_misses_total", "aura_tokens_total", "aura_cost_usd_total",
-        "aura_savings_usd_total", "aura_streams_open",
+        "aura_savings_usd_total", "aura_streams_open", "aura_rate_limited_total", "aura_guardrail_values_total",
+        "aura_guardrail_moderations_total", "aura_redis_down", "aura_log_lost_total",
     ],
 )  # fmt: skip
 def test_a_dashboard_shows_it(metric):
@@ -188,9 +198,10 @@ class Prometheus:
 def prometheus(tmp_path_factory) -> Iterator[Prometheus]:
     """Scrapes a gateway that has seen all there is to see; the shipped files with the test's addresses and times."""
     folder = tmp_path_factory.mktemp("prometheus")
-    with Faulty() as first, Faulty() as second:
-        config = f"aura:\n  auth: {{keys: [{{name: prometheus, key: {KEY}}}]}}\n  providers:\n"
+    with Faulty() as first, Faulty() as second, Echo() as judge:
+        config = CONFIG.format(redis=closed_port())
         config += provider("first", first.url, "gpt-4o-mini") + provider("second", second.url, "gpt-3.5-turbo")
+        config += provider("judge", judge.url, "judge").replace("eco:", "premium:")
         with gateway(config, workers=2) as server:
             traffic(server.port, first)
             file = shipped(folder, server.port)
@@ -207,7 +218,7 @@ def prometheus(tmp_path_factory) -> Iterator[Prometheus]:
 
 
 def traffic(port: int, first: Faulty) -> None:
-    """Good calls and hits, a failover, a rescue, a client that leaves."""
+    """Good calls and hits, a failover, a rescue, a hedge, a client that leaves, one that may not call."""
     headers = {"Authorization": f"Bearer {KEY}"}
     for stream in (False, True) * 2:
         assert chat(port, "auto", "plain", stream=stream, headers=headers).status == 200
@@ -215,6 +226,11 @@ def traffic(port: int, first: Faulty) -> None:
     assert chat(port, "auto", "failover", headers=headers).headers["x-aura-provider"] == "second"
     first.next.append("cut:after:3")
     assert chat(port, "auto", "rescue", headers=headers).done == 1
+    first.next.append("silence")
+    assert chat(port, "auto", "hedge", stream=False, headers=headers).headers["x-aura-provider"] == "second"
+    assert chat(port, "auto", "ada@example.org asks", headers=headers).status == 200
+    refused = {"Authorization": f"Bearer {LIMITED}"}
+    assert [chat(port, "auto", f"limited{number}", headers=refused).status for number in range(2)] == [200, 429]
     first.next.append("stall:after:2")
     body = json.dumps({"model": "auto", "stream": True, "messages": [{"role": "user", "content": "leave"}]}).encode()
     lines = [f"Authorization: Bearer {KEY}", "Content-Type: application/json"]
