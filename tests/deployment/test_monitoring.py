@@ -34,7 +34,8 @@ RULES = sorted((FOLDER / "rules").glob("*.yml"))
 KEY, LIMITED = "key-of-prometheus", "key-of-someone-limited"
 # All that is counted is in use; Redis is a port where nothing listens.
 CONFIG = f"""aura:
-  auth: {{{{keys: [{{{{name: prometheus, key: {KEY}}}}}, {{{{name: limited, key: {LIMITED}, requests-per-minute: 1}}}}]}}}}
+  auth:
+    keys: [{{{{name: prometheus, key: {KEY}}}}}, {{{{name: limited, key: {LIMITED}, requests-per-minute: 1}}}}]
   cache: {{{{type: redis, redis-url: "redis://127.0.0.1:{{redis}}/0"}}}}
   guardrails: {{{{pii: mask, moderation: {{{{provider: judge}}}}}}}}
   router: {{{{hedge: {{{{after: 1s, at-most: 100%}}}}}}}}
