@@ -23,10 +23,6 @@ pytestmark = pytest.mark.xdist_group("systemd")
 
 SERVICE, SOCKET = ROOT / "systemd" / "aura.service", ROOT / "systemd" / "aura.socket"
 COMMAND = "/opt/aura/bin/aura"
-# What a manager of a user's own cannot do; all else of the unit is as shipped.
-BEYOND_A_USER = (
-    r"^(DynamicUser|PrivateUsers|Protect\w+|Private\w+|ProcSubset|LoadCredential|SetCredential)=|network-online|^Wants"
-)
 KEY = "a-key-for-systemd"
 
 
@@ -83,14 +79,35 @@ def may_manage() -> bool:
     ).returncode
 
 
-# A manager wants to see that the machine was booted by systemd: in this namespace it was. It must not be the first
-# process there, or it would take itself for the machine's own.
-START = """
-mount -t tmpfs tmpfs /run/systemd || { mkdir -p /run/systemd && mount -t tmpfs tmpfs /run/systemd; }
-mkdir -p /run/systemd/system
-umask 0
-/lib/systemd/systemd --user --unit=aura.socket --log-target=null
-:
+# The system's manager, in namespaces of its own, with no units but ours and what they name. It sees the environment and
+# the checkout under /opt, where the service's locked file system still has them; what it writes lies in memory.
+START = r"""
+set -e
+mount --make-rprivate /
+for place in /run /opt /var/log /var/tmp; do mount -t tmpfs -o mode=755 tmpfs $place; done
+mkdir -p /run/systemd/system /run/units /opt/aura/bin /opt/environment /opt/checkout
+cp -r $UNITS/* /run/units
+for one in sysinit basic shutdown umount sockets network-online multi-user; do
+    printf '[Unit]\nDefaultDependencies=no\n' > /run/units/$one.target
+done
+mkdir /run/etc /run/work
+mount -t overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/work overlay /etc
+mkdir /etc/aura
+mount --bind $CONFIGURATION /etc/aura
+mount --bind $ENVIRONMENT /opt/environment
+mount --bind $CHECKOUT /opt/checkout
+printf '#!/bin/sh\nexec /opt/environment/bin/python -m aura "$@"\n' > /opt/aura/bin/aura
+chmod 755 /opt/aura/bin/aura
+if [ -d /sys/fs/cgroup/systemd ]; then
+    umount -R /sys/fs/cgroup
+    mount -t tmpfs tmpfs /sys/fs/cgroup
+    mkdir /sys/fs/cgroup/systemd
+    mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+fi
+mount --make-rshared /
+umask 022
+export container=other SYSTEMD_UNIT_PATH=/run/units SYSTEMD_LOG_TARGET=null
+exec /lib/systemd/systemd --system --unit=aura.socket
 """
 
 
@@ -99,13 +116,15 @@ class Manager:
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
+        self.configuration = folder / "etc"
         self.outer = 0  # the process that made the namespaces
         self.url = f"http://127.0.0.1:{port}"
         self.environ = {
             "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "XDG_RUNTIME_DIR": str(folder / "run"),
-            "XDG_CONFIG_HOME": str(folder / "config"),
+            "UNITS": str(folder / "units"),
+            "CONFIGURATION": str(self.configuration),
+            "ENVIRONMENT": sys.prefix,
+            "CHECKOUT": str(ROOT),
         }
 
     def inside(self, *command: str) -> list[str]:
@@ -120,10 +139,20 @@ class Manager:
         return (ran.stdout + ran.stderr).strip()
 
     def control(self, *arguments: str) -> str:
-        return self.run("systemctl", "--user", *arguments)
+        return self.run("systemctl", *arguments)
 
     def show(self, name: str) -> str:
         return self.control("show", "--property", name, "--value", "aura.service")
+
+    def write(self, name: str, text: str, mode: int = 0o644) -> None:
+        """Write a file of ``/etc/aura``."""
+        path = self.configuration / name
+        path.write_text(text)
+        path.chmod(mode)
+
+    def process(self, name: str) -> str:
+        """A file of the service's main process below ``/proc``."""
+        return self.run("cat", f"/proc/{self.show('MainPID')}/{name}")
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
@@ -137,30 +166,30 @@ class Manager:
 
 @pytest.fixture(scope="module")
 def manager(tmp_path_factory) -> Iterator[Manager]:
-    """The units as they are, but for the address and what a user's manager cannot do."""
+    """The units as they are, but for the address and where the log goes."""
     if not may_manage():
         pytest.skip("a service manager of its own needs root, namespaces and Debian's package systemd")
     folder, port = tmp_path_factory.mktemp("systemd"), free_port()
-    units = folder / "config" / "systemd" / "user"
-    units.mkdir(parents=True)
-    (folder / "run").mkdir(mode=0o700)
-    service, address = installed(folder)
-    lines = [line for line in service.read_text().splitlines() if not re.search(BEYOND_A_USER, line)]
-    text = "\n".join(lines).replace("/etc/aura", str(folder)).replace("%d/clients", f"{folder}/clients")
-    output = f"StandardOutput=append:{folder}/log\nStandardError=append:{folder}/log\nEnvironment=PYTHONPATH={ROOT}\n"
-    (units / "aura.service").write_text(text.replace("[Service]\n", f"[Service]\n{output}"))
-    (units / "aura.socket").write_text(address.read_text().replace("127.0.0.1:8080", f"127.0.0.1:{port}"))
-    (folder / "aura.env").write_text("AURA_SERVER_WORKERS=1\n")
-    (folder / "clients").write_text(f"# who may call\ntester:{KEY}\n")
+    units = folder / "units"
+    (units / "aura.service.d").mkdir(parents=True)
+    (units / "aura.service").write_text(SERVICE.read_text())
+    (units / "aura.socket").write_text(SOCKET.read_text().replace("127.0.0.1:8080", f"127.0.0.1:{port}"))
+    to_file = f"StandardOutput=append:{folder}/log\nStandardError=append:{folder}/log\n"
+    (units / "aura.service.d" / "test.conf").write_text(f"[Service]\n{to_file}Environment=PYTHONPATH=/opt/checkout\n")
     running = Manager(folder, port)
-    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", START]
-    process = subprocess.Popen(command, env=running.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    running.configuration.mkdir(mode=0o755)
+    running.write("aura.env", "AURA_SERVER_WORKERS=1\n", 0o600)
+    running.write("clients", f"# who may call\ntester:{KEY}\n", 0o600)
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts", "--ipc", "--cgroup"]
+    command += ["sh", "-c", START]
+    with (folder / "manager").open("wb") as output:
+        process = subprocess.Popen(command, env=running.environ, stdout=output, stderr=output)
     running.outer = process.pid
     try:
         deadline = time.monotonic() + 30
         while running.control("is-active", "aura.socket") != "active":
             if process.poll() is not None:
-                pytest.skip("a service manager cannot run here")
+                pytest.skip(f"a service manager cannot run here: {(folder / 'manager').read_text()[-300:]}")
             assert time.monotonic() < deadline, running.control("status", "aura.socket")
             time.sleep(0.05)
         yield running
@@ -182,13 +211,30 @@ def test_the_first_call_starts_the_service_and_waits_for_it(manager):
     assert manager.show("StatusText") == "Gunicorn arbiter booted"
 
 
-def test_clients_keys_come_from_a_file(manager):
+def test_the_service_runs_locked_in(manager):
+    """All at once: a user of its own, no capability, system calls filtered, nothing to write."""
+    ask(manager)
+    manager.wait_for("ActiveState", "active")
+    status = dict(re.findall(r"(?m)^(\w+):\t(.*)$", manager.process("status")))
+    mounts = [line.split() for line in manager.process("mountinfo").splitlines()]
+
+    assert {61184 <= int(one) <= 65519 for one in status["Uid"].split()} == {True}
+    assert {int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert "ro" in next(one[5] for one in mounts if one[4] == "/").split(",")
+    assert status["Umask"] == "0077"
+
+
+def test_clients_keys_come_from_a_file_that_root_alone_reads(manager):
     assert ask(manager, "another-key") == 401
+    assert "Permission denied" in manager.run(
+        "setpriv", "--reuid=65534", "--clear-groups", "cat", "/run/credentials/aura.service/clients"
+    )
 
 
 def test_metrics_and_cache_lie_in_the_runtime_folder(manager):
     ask(manager)
-    kinds = {path.name.rpartition("-")[0] for path in (manager.folder / "run" / "aura").iterdir()}
+    kinds = {name.rpartition("-")[0] for name in manager.run("ls", "/run/aura/").split()}
 
     assert {"aura-metrics", "aura-cache"} == kinds
 
@@ -196,24 +242,27 @@ def test_metrics_and_cache_lie_in_the_runtime_folder(manager):
 def test_descriptors_are_as_many_as_the_unit_says(manager):
     ask(manager)
     manager.wait_for("ActiveState", "active")
-    limits = manager.run("cat", f"/proc/{manager.show('MainPID')}/limits")
-
     allowed = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 
-    assert re.search(rf"(?m)^Max open files +{allowed} +{allowed} ", limits), limits
+    assert re.search(rf"(?m)^Max open files +{allowed} +{allowed} ", manager.process("limits"))
 
 
 def test_a_reload_keeps_the_service_and_takes_the_new_configuration(manager):
     ask(manager)
     manager.wait_for("ActiveState", "active")
     before = manager.show("MainPID")
-    (manager.folder / "clients").write_text(f"tester:{KEY}\nanother:a-second-key\n")
+    manager.write("aura.yml", "aura:\n  providers:\n    added: {type: demo, models: {eco: [after-the-reload]}}\n")
     manager.control("reload", "aura.service")
     deadline = time.monotonic() + 60
-    while ask(manager, "a-second-key") != 200:
-        assert time.monotonic() < deadline, manager.log()
+    while "added/after-the-reload" not in models(manager):
+        assert time.monotonic() < deadline, manager.log()[-2000:]
 
     assert manager.show("MainPID") == before
+
+
+def models(manager: Manager) -> list[str]:
+    answer = requests.get(f"{manager.url}/v1/models", headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
+    return [model["id"] for model in answer.json()["data"]]
 
 
 def test_a_restart_refuses_no_client(manager):
@@ -221,7 +270,7 @@ def test_a_restart_refuses_no_client(manager):
     ask(manager)
     manager.wait_for("ActiveState", "active")
     before = manager.show("MainPID")
-    restart = subprocess.Popen(manager.inside("systemctl", "--user", "restart", "aura.service"), env=manager.environ)
+    restart = subprocess.Popen(manager.inside("systemctl", "restart", "aura.service"), env=manager.environ)
     seen = []
     while restart.poll() is None:
         seen.append(ask(manager))
@@ -243,9 +292,9 @@ def test_a_service_that_dies_is_started_again(manager):
 
 def test_a_wrong_configuration_is_not_tried_again(manager):
     ask(manager)
-    (manager.folder / "clients").write_text("no key at all\n")
+    manager.write("clients", "no key at all\n")
     manager.control("restart", "aura.service")
     manager.wait_for("ActiveState", "failed")
-    (manager.folder / "clients").write_text(f"tester:{KEY}\n")
+    manager.write("clients", f"tester:{KEY}\n")
 
     assert manager.show("ExecMainStatus") == "78"
