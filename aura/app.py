@@ -13,7 +13,7 @@ from flask_caching import Cache
 from prometheus_flask_exporter import PrometheusMetrics
 
 from . import catalogue, classifier, configuration, levels, log, metrics, slots
-from .api import actuator, anthropic, auth, cache, door, errors, forward, health, openai, responses, route
+from .api import actuator, anthropic, auth, cache, docs, door, errors, forward, health, openai, responses, route
 from .api.application import Application
 from .cache import AnswerCache, KeptResponses, Semantic
 from .call import Call
@@ -56,7 +56,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["aura.forward"] = Forwarder(gateway, known)
     app.extensions["aura.levels"] = levels.Levels(os.environ.get(slots.FOLDER, ""))
     _observe(app)
-    auth.register(app, settings.auth, actuator.public_rules(settings.actuator.public))
+    public = actuator.public_rules(settings.actuator.public) | (docs.RULES if settings.docs.public else frozenset())
+    auth.register(app, settings.auth, public)
     errors.register(app)
     app.register_blueprint(openai.blueprint)
     app.register_blueprint(anthropic.blueprint)
@@ -66,6 +67,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(cache.blueprint)
     app.register_blueprint(actuator.blueprint)
     app.register_blueprint(health.blueprint)
+    if settings.docs.enabled:
+        docs.register(app, public, bool(settings.auth.keys))
     return app
 
 

@@ -438,6 +438,16 @@ class ActuatorSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DocsSettings:
+    """``aura.docs``."""
+
+    enabled: bool = setting(
+        True, "boolean", "Whether `/swagger-ui.html`, `/v3/api-docs` and `/openapi.json` are served."
+    )
+    public: bool = setting(False, "boolean", "Whether they answer without a key, where keys are configured.")
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """``aura.log`` and ``logging.level``."""
 
@@ -491,6 +501,7 @@ class Settings:
     cost: CostSettings = CostSettings()
     guardrails: GuardrailSettings = GuardrailSettings()
     actuator: ActuatorSettings = ActuatorSettings()
+    docs: DocsSettings = DocsSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
@@ -514,6 +525,7 @@ SECTIONS: dict[str, type[Any]] = {
     "cost": CostSettings,
     "guardrails": GuardrailSettings,
     "actuator": ActuatorSettings,
+    "docs": DocsSettings,
     "log": LogSettings,
     "tracing": TracingSettings,
 }
