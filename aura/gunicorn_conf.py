@@ -23,6 +23,7 @@ from aura.configuration import (  # noqa: E402
     connection_count,
     load,
     may_serve,
+    who_answers,
     worker_count,
 )
 from aura.settings import Settings  # noqa: E402
@@ -136,7 +137,7 @@ def on_reload(server: Any) -> None:
 
 
 def _tell(server: Any) -> None:
-    for note in _settings.notes:
+    for note in (*_settings.notes, *who_answers(_settings)):
         server.log.info("%s", note)
 
 

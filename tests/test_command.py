@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 from .configuration.loading import JAVA
+from .server import gateway
 
 
 def aura(*arguments: str, folder: Path, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -351,3 +352,24 @@ def test_serve_says_where_it_listens_and_that_the_demo_answers(tmp_path):
     assert f"http://127.0.0.1:{port}" in told
     assert sum("demo" in line for line in told.splitlines()) == 1
     assert not list(tmp_path.glob("aura-metrics-*"))
+
+
+def test_check_tells_who_answers_each_tier_and_who_is_missing(tmp_path):
+    (tmp_path / "aura.yml").write_text("aura: {providers: {openai: {models: {premium: gpt-4o, eco: [a, b]}}}}\n")
+    told = aura("check", folder=tmp_path, OPENAI_API_KEY="sk-test-1234567")
+
+    assert "ECO: openai/a, openai/b." in told.stdout
+    assert "BALANCED: no model; the next tier up answers, else one below." in told.stdout
+    assert "PREMIUM: openai/gpt-4o." in told.stdout
+    assert "Provider anthropic is off: ANTHROPIC_API_KEY is not set." in told.stdout
+
+
+def test_serve_tells_who_answers_each_tier():
+    with gateway(
+        "aura: {providers: {openai: {models: {premium: gpt-4o, eco: a}}}}\n", {"OPENAI_API_KEY": "sk-1234567890"}
+    ) as server:
+        told = server.log()
+
+    assert "ECO: openai/a." in told
+    assert "BALANCED: no model" in told
+    assert "PREMIUM: openai/gpt-4o." in told

@@ -16,7 +16,7 @@ def declare(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 def run(_options: argparse.Namespace) -> int:
     """Say what is wrong, or what is on."""
-    from ..configuration import may_serve
+    from ..configuration import may_serve, who_answers
 
     settings = loaded()
     if settings is None:
@@ -25,7 +25,7 @@ def run(_options: argparse.Namespace) -> int:
     if refusal:
         complain(refusal)
         return CONFIGURATION_ERROR
-    for note in settings.notes:
+    for note in (*settings.notes, *who_answers(settings)):
         print(note)
     on = [name for name, provider in settings.providers.items() if provider.enabled]
     print(f"The configuration is right. Providers that are on: {', '.join(on)}.")

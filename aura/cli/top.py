@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from urllib.parse import urlsplit
 
 from .configured import FAILED, complain
 from .declaring import Commands
+from .reached import OK, UNAUTHORIZED, Unreachable, answered, declare_address, wants_a_key
 from .watched import Counts, Scrape, View, difference, lines
 
-_URL, _KEY = "AURA_URL", "AURA_KEY"
-_LOCAL = "http://127.0.0.1:8080"
-_TIMEOUT = 10.0
-_UNAUTHORIZED, _OK = 401, 200
 # The other screen without a cursor, and back; then: from the top, and what was below goes.
 _ENTER, _LEAVE, _AGAIN = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l", "\x1b[H"
 _REST_OF_LINE, _REST = "\x1b[K", "\x1b[J"
 
 
-class Unreachable(Exception):
-    """There is no answer, or none that tells of a gateway; the text says why."""
-
-
 def declare(commands: Commands, shared: argparse.ArgumentParser) -> None:
     """Declare the subcommand."""
     command = commands.add_parser("top", parents=[shared], help="watch a running gateway in the terminal")
-    command.add_argument("--url", default=os.environ.get(_URL, _LOCAL), help=f"where it is (default: {_URL}, {_LOCAL})")
-    command.add_argument("--key", default=os.environ.get(_KEY, ""), help=f"a key of its clients (default: {_KEY})")
+    declare_address(command)
     command.add_argument("--interval", type=_seconds, default=2.0, metavar="SECONDS", help="between two looks (2)")
     command.add_argument("--once", action="store_true", help="show what was counted since its start, and end")
     command.add_argument("--json", action="store_true", help="print one JSON object a look")
@@ -118,10 +108,12 @@ def _scraped(url: str, key: str) -> Scrape:
     Raises:
         Unreachable: it cannot be had.
     """
-    at, status, body = time.monotonic(), *_get(url, "/actuator/prometheus", key)
-    if status == _UNAUTHORIZED:
-        raise Unreachable(f"{url} wants a key: --key, or {_KEY} in the environment")
-    if status != _OK:
+    at = time.monotonic()
+    with answered(url, key, "GET", "/actuator/prometheus") as answer:
+        status, body = answer.status, answer.read()
+    if status == UNAUTHORIZED:
+        raise wants_a_key(url)
+    if status != OK:
         raise Unreachable(f"{url} answers {status}")
     counts: Counts = {}
     from prometheus_client.parser import text_string_to_metric_families
@@ -135,24 +127,3 @@ def _scraped(url: str, key: str) -> Scrape:
     if "aura_cache_hits_total" not in counts and "aura_overhead_seconds_bucket" not in counts:
         raise Unreachable(f"{url} is not Aura Gateway")
     return Scrape(at, counts)
-
-
-def _get(url: str, path: str, key: str) -> tuple[int, bytes]:
-    import http.client  # takes 30 ms
-
-    parts = urlsplit(url if "//" in url else f"http://{url}")
-    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-    try:
-        if parts.scheme not in kinds or not parts.hostname:
-            raise Unreachable(f"{url} is no address of a gateway: http://host:port")
-        connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=_TIMEOUT)
-        try:
-            headers = {"Authorization": f"Bearer {key}"} if key else {}
-            connection.request("GET", parts.path.rstrip("/") + path, headers=headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise Unreachable(f"{url} does not answer: {reason}") from None

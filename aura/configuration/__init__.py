@@ -14,9 +14,9 @@ from typing import Any
 from ..settings import Settings
 from . import checks, old, sources
 from .problems import ConfigurationError
-from .serving import connection_count, is_loopback, may_serve, worker_count
+from .serving import connection_count, is_loopback, may_serve, who_answers, worker_count
 
-__all__ = ["ConfigurationError", "connection_count", "is_loopback", "load", "may_serve", "worker_count"]
+__all__ = ["ConfigurationError", "connection_count", "is_loopback", "load", "may_serve", "who_answers", "worker_count"]
 
 
 def load(

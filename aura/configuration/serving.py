@@ -6,6 +6,7 @@ import os
 import resource
 from ipaddress import ip_address
 
+from ..call import TIERS
 from ..settings import Settings
 
 _SPARE_DESCRIPTORS = 200
@@ -45,3 +46,15 @@ def connection_count(settings: Settings, hard_limit: int | None = None) -> int:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1] if hard_limit is None else hard_limit
     limit = _UNLIMITED if limit in (resource.RLIM_INFINITY, -1) else limit
     return max(1, (limit - _SPARE_DESCRIPTORS) // 2)
+
+
+def who_answers(settings: Settings) -> list[str]:
+    """A sentence for each tier, with its targets in the order of the configuration; none where the demo answers."""
+    on = [entry for entry in settings.providers.values() if entry.enabled]
+    if all(entry.type == "demo" for entry in on):
+        return []
+    told = []
+    for tier in TIERS:
+        targets = [f"{entry.name}/{model.name}" for entry in on for model in entry.models.get(tier, ())]
+        told.append(f"{tier.value}: {', '.join(targets) or 'no model; the next tier up answers, else one below'}.")
+    return told

@@ -48,7 +48,10 @@ _HEADERS: dict[str, tuple[str, Json]] = {
     "x-aura-attempts": ("How many requests to providers the call took; 0 from the cache.", {"type": "integer"}),
     "x-aura-cache": ("Whether the cache answered.", {**_TEXT, "enum": ["hit", "miss", "bypass"]}),
     "x-aura-cache-similarity": ("How alike the stored question was, where it was in other words.", _NUMBER),
-    "x-aura-cost-usd": ("What the call cost; of a stream, what is known when it begins.", _NUMBER),
+    "x-aura-cost-usd": (
+        "What the call cost; not of streams, whose cost is known at their end: the log has it.",
+        _NUMBER,
+    ),
     "x-aura-cost-failed-usd": ("What its failed attempts cost.", _NUMBER),
     "x-aura-unpriced": ("true where a price is not known.", _TEXT),
     "x-aura-dropped": ("Parameters that the provider does not know, left out.", _TEXT),
