@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 KEY = "sk-bench-0123456789abcdef"
-_SYSTEM = "Answer in plain words, and name the source of each figure that you give."
-_SHORT = (
+SYSTEM = "Answer in plain words, and name the source of each figure that you give."
+SHORT = (
     "Our shop sends parcels with three carriers. Compare what decides between them for a heavy parcel, in three "
     "sentences, and say which of these points a customer notices first."
 )
@@ -23,7 +23,7 @@ class Phase:
     """A phase.
 
     Args:
-        body: members of the request's body beside the usual.
+        body: members of the request's body beside the usual; None: not this one.
         behave: how the provider answers (see ``native/provider.c``).
         load: how is asked (see ``native/load.c``).
         repeated: the cache may answer.
@@ -40,7 +40,7 @@ class Phase:
 
 
 def _chat(text: str) -> list[dict[str, str]]:
-    return [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": text}]
+    return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
 
 
 _SATURATED = {"connections": 64, "seconds": 5, "warm": 1.5}
@@ -88,14 +88,14 @@ def request(chosen: Phase, port: int, path: str, headers: dict[str, str], model:
     """
     body = {
         "model": model,
-        "messages": _chat(_SHORT),
+        "messages": _chat(SHORT),
         "temperature": 0.6,
         "max_tokens": 256,
         "user": "customer-17",
         "seed": number,
         **chosen.body,
     }
-    data = json.dumps(body).encode()
+    data = json.dumps({name: value for name, value in body.items() if value is not None}).encode()
     lines = {"Host": f"127.0.0.1:{port}", "Content-Type": "application/json", "Content-Length": len(data), **headers}
     if not chosen.repeated:
         lines["Cache-Control"] = "no-store"

@@ -22,7 +22,7 @@ import gevent  # noqa: E402
 import orjson  # noqa: E402
 from gevent.server import StreamServer  # noqa: E402
 
-_STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _USAGE = {"prompt_tokens": 60, "completion_tokens": 100, "total_tokens": 160}
 _MESSAGE = {"id": "msg_bench", "type": "message", "role": "assistant", "model": "claude-3-5-haiku-20241022"}
 
@@ -139,7 +139,7 @@ def answer(link: Any, behaviour: Behaviour, path: str, body: bytes) -> None:
         _send_whole(link, whole(path))
         return
     grammar = Grammar(path)
-    pieces = _STREAM + grammar.begin()
+    pieces = STREAM_HEAD + grammar.begin()
     for _ in range(behaviour.chunks):
         pieces += grammar.text()
         if behaviour.gap:
