@@ -1,4 +1,4 @@
-"""How costs grow: a curve each for messages, body, tools, targets, keys, cache entries, chunks a second, open streams.
+"""How costs grow: a curve each for messages, prompt, body, tools, targets, keys, cache entries, chunks a second, open streams.
 
 ::
 
@@ -59,21 +59,38 @@ def _asking(mode: str = "sat", settings: dict[str, Any] | None = None, **body: A
         yield lambda: asking.ask(data)
 
 
+def _one_grammar() -> dict[str, Any]:
+    """With one provider: a longer conversation goes to another model, but not into another grammar."""
+    from .inside import configuration
+
+    settings = configuration()
+    del settings["providers"]["anthropic"]
+    return settings
+
+
 def _messages(count: int) -> Any:
     roles = itertools.cycle(("user", "assistant"))
-    return _asking(messages=[{"role": next(roles), "content": _SENTENCE} for _ in range(count - 1)] + _user(_SENTENCE))
+    before = [{"role": next(roles), "content": _SENTENCE} for _ in range(count - 1)]
+    return _asking(settings=_one_grammar(), messages=before + _user(_SENTENCE))
+
+
+def _prompt(kilobytes: int) -> Any:
+    text = _SENTENCE * max(1, kilobytes * _KIB // len(_SENTENCE))
+    return _asking(settings=_one_grammar(), messages=_user(text))
 
 
 def _body(kilobytes: int) -> Any:
-    return _asking(messages=_user(_SENTENCE * max(1, (kilobytes * _KIB - 500) // len(_SENTENCE))))
+    """More text than a model can read is refused, so what is large is a picture."""
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "iVBO" * (kilobytes * _KIB // 4)}}
+    return _asking(settings=_one_grammar(), messages=_user([{"type": "text", "text": _SENTENCE}, picture]))
 
 
-def _user(text: str) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": text}]
+def _user(content: Any) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": content}]
 
 
 def _tools(count: int) -> Any:
-    return _asking(tools=[_tool(number) for number in range(count)])
+    return _asking(settings=_one_grammar(), tools=[_tool(number) for number in range(count)])
 
 
 def _tool(number: int) -> dict[str, Any]:
@@ -124,8 +141,9 @@ def _entries(count: int) -> Iterator[Ask]:
 
 CURVES = {
     "messages": Curve("Messages", "messages of a conversation", (1, 10, 50, 100, 200, 500, 1000, 2000), ready=_messages),
-    "body": Curve("Body", "size of the request, KiB", (1, 4, 16, 64, 256, 1024, 4096, 10240, 20400), ready=_body),
-    "tools": Curve("Tools", "tools", (1, 8, 32, 64, 128, 256, 512), ready=_tools),
+    "prompt": Curve("Prompt", "size of the prompt, KiB", (1, 4, 16, 64, 128, 256, 400), ready=_prompt),
+    "body": Curve("Body", "size of a picture in the request, KiB", (1, 16, 256, 1024, 4096, 10240, 20400), ready=_body),
+    "tools": Curve("Tools", "tools", (1, 8, 16, 32, 64, 96, 128), ready=_tools),
     "targets": Curve("Targets", "configured targets", (1, 3, 10, 30, 100, 250, 500), ready=_targets),
     "keys": Curve("Keys", "client keys, each with a limit, asking in turn", (1, 10, 100, 1000, 10_000), ready=_keys),
     "entries": Curve("Cache", "entries, repeated in turn", (10, 100, 1000, 10_000, 30_000), ready=_entries),
@@ -139,7 +157,7 @@ def in_process(name: str, amounts: tuple[int, ...]) -> chart.Points:
     points = []
     for amount in amounts:
         command = [sys.executable, "-m", "bench.curves", name, "--at", str(amount)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
         points.append((float(amount), float(json.loads(done.stdout))))
         print(f"  {amount:>8,} {points[-1][1]:>12,.1f}", flush=True)
     return points

@@ -67,11 +67,13 @@ class Wire:
     _answers: dict[tuple[str, bool], list[bytes]] = {}
 
     def __init__(self) -> None:
-        self._coming: list[bytes] = []
+        self._pieces: list[bytes] = []
+        self._next = 0
 
     def send(self, data: bytes, deadline: float) -> bool:  # noqa: ARG002  (a wire's shape)
         path = _ANTHROPIC if data.startswith(b"POST /v1/messages") else _OPENAI
-        self._coming = list(self.answers(path, b'"stream":true' in data or b'"stream": true' in data))
+        self._pieces = self.answers(path, b'"stream":true' in data or b'"stream": true' in data)
+        self._next = 0
         return True
 
     @classmethod
@@ -86,10 +88,11 @@ class Wire:
         return kept
 
     def receive(self, deadline: float) -> bytes:  # noqa: ARG002
-        return self._coming.pop(0)
+        self._next += 1
+        return self._pieces[self._next - 1]
 
     def silent(self) -> bool:
-        return not self._coming
+        return self._next == len(self._pieces)
 
     def close(self) -> None:
         self.closed = True

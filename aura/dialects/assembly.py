@@ -12,6 +12,8 @@ _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 
 _PIECED = ("function", "custom", "index")
 # What a piece of text consists of: nine of ten chunks say nothing else.
+# Pieces that are kept apart: one of a few letters takes twenty times their room.
+_LOOSE = 64
 _PLAIN = frozenset(("index", "delta", "logprobs", "finish_reason"))
 
 
@@ -75,7 +77,7 @@ class _Choice:
         if delta and len(delta) == 1 and _PLAIN.issuperset(piece):
             text = delta.get("content")
             if text.__class__ is str and piece.get("logprobs") is None and piece.get("finish_reason") is None:
-                self._texts.setdefault("content", []).append(text)
+                self._keep("content", text)
                 return
         for key, value in piece.items():
             if key == "delta":
@@ -86,13 +88,19 @@ class _Choice:
             elif value is not None and (value != {} or key not in self._body):  # Azure ends with empty filter results
                 self._body[key] = value
 
+    def _keep(self, key: str, text: str) -> None:
+        pieces = self._texts.setdefault(key, [])
+        pieces.append(text)
+        if len(pieces) > _LOOSE:
+            pieces[:] = ["".join(pieces)]
+
     def _add_delta(self, delta: Json) -> None:
         message = self._message
         for key, value in delta.items():
             if value is None:
                 continue
             if isinstance(value, str) and key in _TEXTS:
-                self._texts.setdefault(key, []).append(value)
+                self._keep(key, value)
             elif key == "tool_calls":
                 for call in value:
                     self._call_of(call).add(call)

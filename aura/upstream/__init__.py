@@ -51,7 +51,9 @@ class Upstream:
         prepared.body = request.body
         if request.upload is not None:
             prepared.body = request.upload  # type: ignore[assignment]
-        return self._adapter.send(prepared, deadline=deadline, fresh=fresh)
+        response = self._adapter.send(prepared, deadline=deadline, fresh=fresh)
+        prepared.body = None  # a stream may stay open for minutes, and its request be megabytes
+        return response
 
     def close(self) -> None:
         """Close the idle connections."""
