@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ import requests
 from .calls import Outcome, provider
 from .faulty import Faulty, pieces, text
 from .obedient import GRAMMARS, Obedient, frame, item_events, obedient
+from .redis_server import Redis
 from .server import Server, gateway
 from .test_completions import chatted
 from .test_forward import Reply, Seen, entry, fake
@@ -691,3 +693,17 @@ def test_where_values_are_masked_a_chat_is_asked_and_what_none_can_carry_is_refu
     assert [path for path, _ in sent] == ["/v1/chat/completions"]
     assert "jane.doe" not in sent[0][1]
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "input[0]")
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server here")
+def test_in_redis_a_response_is_kept_for_all_instances(far):
+    store = Redis()
+    try:
+        more = f"  cache: {{type: redis, redis-url: '{store.url}'}}\n"
+        with gateway(configured(far.url, more)) as one, gateway(configured(far.url, more)) as other:
+            told = ask(one, asking("ollama", stream=True))
+            found = requests.get(f"{other.url}/v1/responses/{told['id']}", timeout=LONG)
+    finally:
+        store.close()
+
+    assert found.json() == told
