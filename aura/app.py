@@ -13,7 +13,21 @@ from flask_caching import Cache
 from prometheus_flask_exporter import PrometheusMetrics
 
 from . import catalogue, classifier, configuration, levels, log, metrics, slots
-from .api import actuator, anthropic, auth, cache, docs, door, errors, forward, health, openai, responses, route
+from .api import (
+    actuator,
+    anthropic,
+    auth,
+    cache,
+    docs,
+    door,
+    errors,
+    forward,
+    health,
+    ollama,
+    openai,
+    responses,
+    route,
+)
 from .api.application import Application
 from .cache import AnswerCache, KeptResponses, Semantic
 from .call import Call
@@ -48,7 +62,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings is None:
         settings = configuration.load()
     log.setup(settings.log, metrics.log_lost.inc)
-    app = Application("aura", prefix="/v1/", aside=("prometheus_flask_exporter",))
+    app = Application("aura", prefix=("/v1/", door.OLLAMA), aside=("prometheus_flask_exporter",))
     app.url_map.merge_slashes = False  # a redirect would answer HTML
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     known = catalogue.load()
@@ -63,6 +77,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(anthropic.blueprint)
     app.register_blueprint(responses.blueprint)
     app.register_blueprint(forward.blueprint)
+    app.register_blueprint(ollama.blueprint)
     app.register_blueprint(route.blueprint)
     app.register_blueprint(cache.blueprint)
     app.register_blueprint(actuator.blueprint)
@@ -167,7 +182,7 @@ def _observe(app: Flask) -> None:
         app,
         path=None,
         group_by="url_rule",
-        excluded_paths=["^/v1/", "^/openai/"],
+        excluded_paths=["^/v1/", "^/openai/", f"^{door.OLLAMA}"],
         registry=metrics.registry,
         buckets=(0.01, 0.1, 1.0),
     )

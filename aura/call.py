@@ -337,6 +337,7 @@ class Call:
         trace: the call's spans, where it is traced.
         outcome: one word for the log: ok, error, cached, client_left, interrupted.
         lease: where the caller is limited.
+        clock: monotonic seconds, for grammars whose answers tell how long they took; None: they tell nothing.
         limited: the limit that it was refused by, ``key.requests`` or the like.
     """
 
@@ -375,6 +376,7 @@ class Call:
     done: bool = False
     lease: Lease | None = None
     limited: str = ""
+    clock: Callable[[], float] | None = None
 
 
 @dataclass(slots=True)

@@ -116,6 +116,7 @@ class Forwarder:
             entry = self._settings.providers[one]
             model = self._catalogue.model(name or call.door, None, entry.type, entry.base_url)
             targets.append(Planned(Target(one, name or call.door), model))
+        targets = self._gateway.router.allowed(call.caller, targets, name or call.door)
         return Plan(targets, None, pinned=len(targets) == 1)
 
     def passed_on(self, call: Call, plan: Plan, content: bytes | IO[bytes], media_type: str) -> Answer:

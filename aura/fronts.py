@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .dialects import Front, anthropic, chat, completions, responses
+from .dialects import Front, anthropic, chat, completions, ollama, responses
+from .dialects.ollama import generate
 
-FRONTS: dict[str, Front] = {front.name: front for front in (chat, anthropic, completions, responses)}
+FRONTS: dict[str, Front] = {front.name: front for front in (chat, anthropic, completions, responses, ollama, generate)}
 # Beginnings of paths that belong to another grammar than OpenAI's.
-_OTHERS: tuple[tuple[str, str], ...] = (("/v1/messages", anthropic.name),)
+_OTHERS: tuple[tuple[str, str], ...] = (("/v1/messages", anthropic.name), ("/api/", ollama.name))
 # What both kinds of clients ask for: Anthropic's say a version.
 _EITHERS = "/v1/models"
 

@@ -6,7 +6,7 @@ Pure: no provider is called, no conversation is remembered.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from . import classifier, limits
 from .call import TIERS, Call, Json, Plan, Planned, Target, Tier, Usage, Verdict
@@ -22,7 +22,6 @@ Judge = Callable[[Json], Verdict]
 THOUGHTFUL_ANSWER = 2000
 CLASSIFIER = "classifier"
 _NOTHING = 1e-9
-_NOBODY = "\0"  # the name of no key
 _NOT_CONSIDERED = {"pinned": "the call names its targets", "requested-model": "is not what the named model allows"}
 
 
@@ -129,7 +128,7 @@ def _decision(plan: Plan, call: Call, router: Router, settings: Settings, fleet:
     if plan.tier is None or plan.tier is verdict.tier:
         return verdict.tier, CLASSIFIER
     # Without its memory the router plans what it would for a conversation that begins.
-    if router.plan(replace(call, caller=_NOBODY), lambda _: verdict, fleet).tier is not plan.tier:
+    if router.plan(call, lambda _: verdict, fleet, memory=False).tier is not plan.tier:
         return plan.tier, "conversation"
     if settings.router.requested_model == "ceiling" and TIERS.index(plan.tier) < TIERS.index(verdict.tier):
         return plan.tier, "requested-model"

@@ -210,6 +210,11 @@ class ClientKey:
     name: str = setting(MISSING, "text", "Who holds it; log, cache and metrics know the name.")
     key: Secret = setting(MISSING, "secret", "The key.")
     admin: bool = setting(False, "boolean", "Whether it may administer.")
+    models: tuple[str, ...] | None = setting(
+        None,
+        "names",
+        "What it may use: tiers, models' names, `provider/model`, `provider/*`; default: everything.",
+    )
     cache_ttl: float | None = setting(
         None, "duration", "How long its answers are cached; default: as `aura.cache` says.", least=0
     )

@@ -64,12 +64,18 @@ class Handler(BaseHTTPRequestHandler):
         if path.startswith("/chat/") and path.endswith("/responses"):
             self.send(b'{"detail": "Not Found"}', "application/json", 404)
             return
-        ends = {"/messages": "anthropic", "/api/chat": "ollama", "/responses": "responses"}
+        if path.endswith(("/embeddings", "/api/embed")):
+            self.send(json.dumps(embedded(path, body)).encode(), "application/json")
+            return
+        ends = {"/messages": "anthropic", "/api/chat": "ollama", "/responses": "responses", "/api/generate": "generate"}
         grammar = next((named for end, named in ends.items() if path.endswith(end)), "openai")
+        if grammar == "generate":
+            body = {**body, "messages": [{"role": "user", "content": body["prompt"]}]}
         said, calls = turn(body)
         whole, events = GRAMMARS[grammar](body, said, calls)
-        if body.get("stream"):
-            self.send(b"".join(events), "application/x-ndjson" if grammar == "ollama" else "text/event-stream")
+        own = grammar in ("ollama", "generate")
+        if body.get("stream", own):
+            self.send(b"".join(events), "application/x-ndjson" if own else "text/event-stream")
         else:
             self.send(json.dumps(whole).encode(), "application/json")
 
@@ -254,4 +260,29 @@ def item_events(n: int, item: Json) -> list[Json]:
     return [*events, {"type": "response.output_item.done", "output_index": n, "item": item}]
 
 
-GRAMMARS = {"openai": openai, "anthropic": anthropic, "ollama": ollama, "responses": responses}
+def generate(body: Json, said: str, calls: list[str]) -> tuple[Json, list[bytes]]:
+    whole, events = ollama(body, said, calls)
+
+    def told(line: Json) -> Json:
+        line["response"] = line.pop("message")["content"]
+        return line | ({"context": [1, 2]} if line["done"] else {})
+
+    return told(whole), [json.dumps(told(json.loads(event))).encode() + b"\n" for event in events]
+
+
+def embedded(path: str, body: Json) -> Json:
+    vectors = [[0.5, 0.25] for _ in body["input"]]
+    if path.endswith("/api/embed"):
+        return {"model": body["model"], "embeddings": vectors, "prompt_eval_count": 2 * len(vectors)}
+    data = [{"object": "embedding", "index": at, "embedding": vector} for at, vector in enumerate(vectors)]
+    usage = {"prompt_tokens": 2 * len(vectors), "total_tokens": 2 * len(vectors)}
+    return {"object": "list", "data": data, "model": body["model"], "usage": usage}
+
+
+GRAMMARS = {
+    "generate": generate,
+    "openai": openai,
+    "anthropic": anthropic,
+    "ollama": ollama,
+    "responses": responses,
+}

@@ -48,11 +48,11 @@ class Application(Flask):
     """The application.
 
     Args:
-        prefix: what the paths of doors begin with.
+        prefix: what the paths of doors begin with, or several such beginnings.
         aside: packages whose hooks have no part in doors.
     """
 
-    def __init__(self, name: str, prefix: str, aside: Iterable[str] = ()) -> None:
+    def __init__(self, name: str, prefix: str | tuple[str, ...], aside: Iterable[str] = ()) -> None:
         super().__init__(name, static_folder=None)
         self._prefix, self._aside = prefix, tuple(aside)
         self._no_session = self.session_interface.make_null_session(self)

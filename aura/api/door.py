@@ -24,7 +24,8 @@ _STEERING = tuple(
 )
 _UNBUFFERED = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))
 
-CALLS = frozenset(
+OLLAMA = "/api/"
+CALLS = frozenset(f"{OLLAMA}{path}" for path in ("chat", "generate", "embed", "embeddings")) | frozenset(
     f"/v1/{path}"
     for path in (
         "chat/completions",

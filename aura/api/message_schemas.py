@@ -34,7 +34,9 @@ MAX_TOOLS = 1024
 MAX_BLOCKS = 2048
 
 
-def _array(what: str, least: int, most: int) -> Any:
+def array_of(what: str, least: int, most: int) -> Any:
+    """A check of an array by its length."""
+
     def check(value: Any) -> None:
         if value.__class__ is not list:
             refuse(f"must be an array of {what}, not {kind(value)}")
@@ -47,7 +49,7 @@ def _array(what: str, least: int, most: int) -> Any:
 def check_system(system: Any) -> None:
     """Check ``system``: a text, or blocks."""
     if system.__class__ is not str:
-        _array("blocks", 0, MAX_BLOCKS)(system)
+        array_of("blocks", 0, MAX_BLOCKS)(system)
 
 
 class CountRequest(Schema):
@@ -64,10 +66,10 @@ class CountRequest(Schema):
         type="string",
     )
     messages = Checked(
-        _array("messages", 1, MAX_MESSAGES), "The conversation so far.", needed=True, null=False, type="array"
+        array_of("messages", 1, MAX_MESSAGES), "The conversation so far.", needed=True, null=False, type="array"
     )
     system = Checked(check_system, "What the model is told first.")
-    tools = Checked(_array("tools", 0, MAX_TOOLS), "Tools that the model may call.", type="array")
+    tools = Checked(array_of("tools", 0, MAX_TOOLS), "Tools that the model may call.", type="array")
     tool_choice = Checked(check_object, "auto, any, none, or the tool to call.", type="object")
     thinking = Checked(check_object, "Whether and how the model thinks first.", type="object")
     output_config = Checked(check_object, "The effort, and the form of the answer.", type="object")
@@ -94,7 +96,7 @@ class MessagesRequest(CountRequest):
     temperature = Number(0, 1, "How freely tokens are chosen.")
     top_p = Number(0, 1, "The share of probability that tokens are chosen from.")
     top_k = Integer(0, MAX_INT32, "How many tokens are chosen from.")
-    stop_sequences = Checked(_array("strings", 0, MAX_BLOCKS), "What ends the answer.", type="array")
+    stop_sequences = Checked(array_of("strings", 0, MAX_BLOCKS), "What ends the answer.", type="array")
     metadata = Checked(check_object, "user_id, an opaque name of the user.", type="object")
     service_tier = Text("auto or standard_only.")
     fallbacks = Checked(check_fallbacks, "Targets to try after the plan's.", null=False, type="array")

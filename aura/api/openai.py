@@ -61,8 +61,8 @@ def models() -> Response:
     """List the tier names and every model that can be asked for."""
     gateway: Gateway = current_app.extensions["aura"]
     if grammar_of(request.environ) == "anthropic":
-        return _json(listing.page(list(gateway.router.models()), request.args))
-    data = [_listed(*entry) for entry in gateway.router.models()]
+        return _json(listing.page(gateway.router.models(g.caller), request.args))
+    data = [_listed(*entry) for entry in gateway.router.models(g.caller)]
     return _json({"object": "list", "data": data})
 
 
@@ -70,7 +70,7 @@ def models() -> Response:
 def model(name: str) -> Response:
     """Describe one model of the list."""
     gateway: Gateway = current_app.extensions["aura"]
-    for entry in gateway.router.models():
+    for entry in gateway.router.models(g.caller):
         if entry[0] == name:
             told = listing.entry if grammar_of(request.environ) == "anthropic" else _listed
             return _json(told(*entry))

@@ -51,6 +51,13 @@ def only_of(body: Json) -> str:
     return mark["only"] if isinstance(mark, dict) else ""
 
 
+def quiet_of(body: Json) -> list[str]:
+    """The names whose loss changes no answer."""
+    mark = body.get(KEY)
+    found: list[str] = mark["quiet"] if isinstance(mark, dict) else []
+    return found
+
+
 def without(body: Json, kept: Container[str] = ()) -> tuple[Json, list[str]]:
     """A body with the mark, as plain OpenAI; and the names of what is lost.
 
@@ -60,7 +67,7 @@ def without(body: Json, kept: Container[str] = ()) -> tuple[Json, list[str]]:
     """
     mark: Json = body[KEY]
     lost = [name for name in mark["lost"] if name not in kept]
-    left_out = {KEY, *mark["quiet"], *lost}
+    left_out = {KEY, *(name for name in mark["quiet"] if name not in kept), *lost}
     out = {key: value for key, value in body.items() if key not in left_out}
     out["messages"] = [_plain_message(message) for message in out["messages"]]
     if "tools" in out:

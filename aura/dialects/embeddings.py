@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from ..call import Json, Model
 from ..errors import BadRequest, Failure, Reason
+from .beyond import KEY, quiet_of
 
 
 class Embedder(NamedTuple):
@@ -56,7 +57,8 @@ def join(answers: list[Json]) -> Json:
 
 
 def _openai_out(body: Json, model: Model) -> Json:
-    out = {name: value for name, value in body.items() if name not in ("aura", "fallbacks")}
+    left_out = ("aura", "fallbacks", KEY, *quiet_of(body))
+    out = {name: value for name, value in body.items() if name not in left_out}
     out["model"] = model.name
     return out
 

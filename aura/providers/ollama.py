@@ -10,8 +10,11 @@ Source: https://docs.ollama.com/context-length (read 2026-11-24)
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..call import Json, Model, estimate_tokens
 from ..dialects import embeddings, ollama
+from ..dialects.ollama import generate
 from ..settings import ProviderSettings
 from . import Adapt, Provider, bearer, headers_of
 
@@ -27,7 +30,7 @@ def provider(settings: ProviderSettings) -> Provider:
     """Make the provider of a configuration entry of type ``ollama``."""
     base = settings.base_url.rstrip("/") or BASE_URL
     base = base.removesuffix("/api")
-    return Provider(
+    chats = Provider(
         name=settings.name,
         dialect=ollama,
         url=f"{base}/api/chat",
@@ -37,6 +40,8 @@ def provider(settings: ProviderSettings) -> Provider:
         adapt=_adapt(settings),
         cold_start=COLD_START,
     )
+    generates = replace(chats, dialect=generate, url=f"{base}/api/generate")
+    return replace(chats, also={generate.name: generates})
 
 
 def _adapt(settings: ProviderSettings) -> Adapt:

@@ -16,6 +16,7 @@ from ..catalogue import Catalogue
 from ..ceiling import prompt_tokens
 from ..errors import BadRequest, NotFound
 from ..settings import Settings
+from .access import Access, Allowed, not_allowed
 from .conversations import Conversations
 from .directory import Directory
 from .draft import LEAST_ANSWERS, Draft
@@ -61,6 +62,8 @@ class Ask:
     needs: Needs
     options: Options
     fleet: Fleet
+    allowed: Allowed | None = None
+    memory: bool = True
 
 
 _ANY_TIER = Wish()
@@ -79,6 +82,7 @@ class Router:
     def __init__(self, settings: Settings, catalogue: Catalogue, random: Random = no_chance) -> None:
         self._catalogue, self._random = catalogue, random
         self._directory = Directory(settings, catalogue)
+        self._access = Access(settings.auth.keys, self._directory)
         self._orders = _orders(self._directory.tiers)
         self._policy, self._spill = settings.router.requested_model, settings.router.spill
         self._strategy = STRATEGIES[settings.router.strategy]
@@ -96,9 +100,24 @@ class Router:
         """Every target that the configuration lists, in its order."""
         return self._directory.targets()
 
-    def models(self) -> list[tuple[str, Model | None, str]]:
-        """What can be asked for, as (id, model, who owns it); a tier is no model."""
-        return self._directory.models()
+    def models(self, caller: str = "") -> list[tuple[str, Model | None, str]]:
+        """What a key can ask for, as (id, model, who owns it); a tier is no model."""
+        return self._access.models(caller)
+
+    def allowed(self, caller: str, targets: list[Planned], name: str) -> list[Planned]:
+        """Those of some targets that a key may use.
+
+        Args:
+            name: of what it asked for.
+
+        Raises:
+            Forbidden: it may use none of them.
+        """
+        allowed = self._access.of(caller)
+        found = targets if allowed is None else [planned for planned in targets if planned.target in allowed]
+        if not found:
+            raise not_allowed(name)
+        return found
 
     def baseline(self) -> Model | None:
         """The model that savings are counted against: the configured one, else the first of the highest tier."""
@@ -108,21 +127,41 @@ class Router:
         tiers = self._directory.tiers
         return next((tiers[tier][0].planned.model for tier in reversed(TIERS) if tiers[tier]), None)
 
-    def plan(self, call: Call, judge: Judge, fleet: Fleet) -> Plan:
+    def plan(self, call: Call, judge: Judge, fleet: Fleet, *, memory: bool = True) -> Plan:
         """Choose the targets of a call, in their order.
+
+        Args:
+            memory: whether it may go on where its conversation was; False: as if it began.
 
         Raises:
             BadRequest: a name or an option is not what it should be, or nothing can serve the call.
             NotFound: the model is nowhere listed.
+            Forbidden: the caller's key may not use what it names, or nothing of what could serve it.
         """
         options = options_of(call)
         wish = self._wish(call, options)
         fallbacks = [self._fallback(name, param) for name, param in options.fallbacks]
-        ask = Ask(call, wish, fallbacks, needs_of(call), options, fleet)
+        allowed = self._access.of(call.caller)
+        ask = Ask(call, wish, fallbacks, needs_of(call), options, fleet, allowed, memory)
+        if allowed is not None:
+            self._check_allowed(ask, allowed)
         named = wish.pinned is not None or wish.only
         plan = self._named_plan(ask) if named else self._routed_plan(ask, judge)
         plan.signature = self._signature(plan, ask)
         return plan
+
+    def _check_allowed(self, ask: Ask, allowed: Allowed) -> None:
+        """Refuse what the client names and its key may not use; what it leaves open is chosen from the rest."""
+        wish, name = ask.wish, _name_of(ask.call)
+        named = wish.first if wish.pinned is None else (wish.pinned,)
+        tier = ask.options.tier or tier_named(name)
+        if not named and tier is not None:
+            named, name = self._directory.tiers[tier], tier.value.lower()
+        if named and not any(candidate.planned.target in allowed for candidate in named):
+            raise not_allowed(name)
+        for candidate, (fallback, param) in zip(ask.fallbacks, ask.options.fallbacks, strict=True):
+            if candidate.planned.target not in allowed:
+                raise not_allowed(fallback, param)
 
     def remember(self, call: Call, plan: Plan, target: Target) -> None:
         """Note who answered, so that the conversation stays there."""
@@ -146,7 +185,7 @@ class Router:
 
     def _routed_plan(self, ask: Ask, judge: Judge) -> Plan:
         """The plan of a call that leaves the choice to a tier."""
-        place = self._conversations.place(ask.call)
+        place = self._conversations.place(ask.call) if ask.memory else None
         verdict, tier = None, ask.wish.tier
         if tier is None:
             verdict = judge(ask.call.body)
@@ -286,6 +325,8 @@ class Router:
             parts += ["fallbacks", *(candidate.target.name for candidate in ask.fallbacks)]
         if ask.options.max_cost_usd is not None:
             parts += ["max_cost_usd", repr(ask.options.max_cost_usd)]
+        if ask.allowed is not None:
+            parts += ["allowed", ask.allowed.word]
         return " ".join(parts)
 
 
@@ -312,16 +353,21 @@ def _filled(ask: Ask, fill: Callable[[Draft], Filled]) -> tuple[Draft, Filled]:
 
     Raises:
         BadRequest: nothing can serve the call.
+        Forbidden: nothing that the caller's key may use.
     """
     ceiling = ask.options.max_cost_usd
     prompt = 0 if ceiling is None else prompt_tokens(ask.call.body)
     for shorten in (False, True):  # agents ask for more than small models write: a shorter answer beats none
         for least in LEAST_ANSWERS if ceiling is not None else LEAST_ANSWERS[:1]:
-            draft = Draft(ask.needs, ceiling, least, prompt, shorten)
+            draft = Draft(ask.needs, ceiling, least, prompt, shorten, ask.allowed)
             filled = fill(draft)
             if draft.targets:
                 return draft, filled
-    raise draft.refusal(ask.call.body)
+    raise draft.refusal(ask.call.body, _name_of(ask.call))
+
+
+def _name_of(call: Call) -> str:
+    return str(call.body.get("model", AUTO[0]))
 
 
 def _plan(draft: Draft, targets: list[Planned], tier: Tier | None, *, pinned: bool = False) -> Plan:

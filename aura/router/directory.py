@@ -109,6 +109,10 @@ class Directory:
         guessed = [self._candidate(provider, ModelSettings(name), None) for provider in compatible]
         return tuple(guessed)
 
+    def alike(self, name: str) -> tuple[Candidate, ...]:
+        """The targets of a name that the configuration gives to an embedding model; none of another name."""
+        return self._embedding.get(name, ())
+
     def serving(self, name: str) -> tuple[Candidate, ...]:
         """The targets of a model: where the configuration lists it, else at whoever is known to have it."""
         listed = self.named(name)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ..call import Json, Planned, Target
 from ..ceiling import room_usd
-from ..errors import BadRequest
+from ..errors import AuraError, BadRequest
+from .access import Allowed, not_allowed
 from .needs import GRAMMARS, MISSING, Needs, place_of
 from .strategies import Candidate
 
@@ -17,6 +18,7 @@ LEAST_ANSWERS = (256, 64, 16, 1)
 _MONEY = "aura.max_cost_usd"
 _WINDOW = "the context window"
 _BITS = {phrase: bit for bit, (phrase, _) in MISSING.items()}
+_NOT_ALLOWED = "the key may not use it"
 
 
 class Draft:
@@ -27,15 +29,22 @@ class Draft:
         least: tokens of answer that a target must have money for.
         prompt: tokens of the prompt at most, for the ceiling.
         shorten: a target that writes less than the client allows serves all the same, with its own limit.
+        allowed: what the caller's key may use; None: everything.
     """
 
     def __init__(
-        self, needs: Needs, max_cost_usd: float | None, least: int, prompt: int = 0, shorten: bool = False
+        self,
+        needs: Needs,
+        max_cost_usd: float | None,
+        least: int,
+        prompt: int = 0,
+        shorten: bool = False,
+        allowed: Allowed | None = None,
     ) -> None:
         self.targets: list[Planned] = []
         self.left_out: list[tuple[Target, str]] = []
         self._needs, self._max_cost_usd, self._least, self._prompt = needs, max_cost_usd, least, prompt
-        self._shorten = shorten
+        self._shorten, self._allowed = shorten, allowed
         self._blamed: list[str] = []
 
     def fitting(self, candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -43,6 +52,9 @@ class Draft:
         mask, tokens, longest = self._needs.mask, self._needs.tokens, self._needs.max_tokens
         found = []
         for candidate in candidates:
+            if self._allowed is not None and candidate.planned.target not in self._allowed:
+                self.left_out.append((candidate.planned.target, _NOT_ALLOWED))
+                continue
             answer = min(longest, candidate.output) if self._shorten else longest
             if candidate.lacks & mask or tokens + answer > candidate.window or answer > candidate.output:
                 self._leave_out(candidate, *self._reason(candidate))
@@ -100,12 +112,20 @@ class Draft:
             return None
         return room
 
-    def refusal(self, body: Json) -> BadRequest:
-        """Why nothing can serve the call whose body this is."""
+    def refusal(self, body: Json, name: str) -> AuraError:
+        """Why nothing can serve the call.
+
+        Args:
+            body: the call's.
+            name: of the model that it asks for.
+        """
         if not self.left_out:
             return BadRequest("No tier has a model; name one as provider/model.", param="model")
+        allowed = [(target, reason) for target, reason in self.left_out if reason != _NOT_ALLOWED]
+        if not allowed:
+            return not_allowed(name)
         who: dict[str, list[str]] = {}
-        for target, reason in self.left_out:
+        for target, reason in allowed:
             who.setdefault(reason, []).append(target.name)
         told = "; ".join(f"{_listed(names)}: {reason}" for reason, names in who.items())
         too_long = all(reason.startswith(_WINDOW) for reason in who)

@@ -12,14 +12,21 @@ from ..errors import BadRequest
 
 # Bits of what a call needs and of what a target lacks, so that one `&` decides.
 VISION, IMAGE_URL, AUDIO, DOCUMENTS, TOOLS, JSON_SCHEMA, JSON_OBJECT, CHAT, EMBEDDINGS = (1 << n for n in range(9))
-ANTHROPIC, COMPLETIONS, RESPONSES = (1 << n for n in range(9, 12))
+ANTHROPIC, COMPLETIONS, RESPONSES, OLLAMA = (1 << n for n in range(9, 13))
 # Of grammars whose clients may say what no other can carry.
-GRAMMARS = {"anthropic": ANTHROPIC, "completions": COMPLETIONS, "responses": RESPONSES}
+GRAMMARS = {
+    "anthropic": ANTHROPIC,
+    "completions": COMPLETIONS,
+    "responses": RESPONSES,
+    "ollama": OLLAMA,
+    "ollama.generate": OLLAMA,
+}
 # What is missing, as the client is told of it, and the field that asked for it.
 MISSING: dict[int, tuple[str, str]] = {
     EMBEDDINGS: ("makes no embeddings", "model"),
     CHAT: ("is no chat model", "model"),
     ANTHROPIC: ("does not speak Anthropic's grammar, which alone has that", "messages"),
+    OLLAMA: ("does not speak Ollama's grammar, which alone has that", "prompt"),
     COMPLETIONS: ("is a chat model, and chats have no like of that: the prompt must be one text", "prompt"),
     RESPONSES: ("does not speak OpenAI's Responses, which alone has that", "input"),
     VISION: ("takes no images (vision)", "messages"),
@@ -95,6 +102,8 @@ def lacks(model: Model, provider_type: str, base_url: str = "") -> int:
     mask = sum(bit for word, bit in words.items() if word not in can)
     if provider_type == "ollama":
         mask |= IMAGE_URL
+    else:
+        mask |= OLLAMA
     mask |= _unspoken(model, provider_type, base_url)
     if "embeddings" in can:
         mask |= CHAT

@@ -18,7 +18,7 @@ from werkzeug.routing import Rule
 
 from ... import __version__, errors
 from ...call import Json
-from ...fronts import FRONTS
+from ...fronts import FRONTS, grammar_of
 from .. import door
 from . import answers
 from .operations import BINARY, EVENTS, FORM, JSON, OPERATIONS, TAGS, Operation
@@ -156,7 +156,7 @@ def _headers(names: Iterable[str]) -> Json:
 def _operation(spec: APISpec, rule: Rule, method: str, summary: str) -> Json:
     about = OPERATIONS.get(rule.endpoint) or Operation("gateway", answers.Answer)
     calls = door.makes_calls(rule.rule)
-    grammar = door.grammar_of({"PATH_INFO": rule.rule})
+    grammar = grammar_of({"PATH_INFO": rule.rule})
     told: Json = {
         "operationId": re.sub(r"\W+", "_", f"{method.lower()}{rule.rule}").strip("_"),
         "summary": summary.rstrip("."),

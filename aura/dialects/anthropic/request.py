@@ -7,7 +7,7 @@ from typing import Any
 
 from ...call import Json, Model, Translation, estimate_tokens
 from ...errors import BadRequest
-from ..beyond import KEY
+from ..beyond import KEY, quiet_of
 from .formats import Format, force, format_out
 from .messages import add_system, conversation_out, end_with_user, system_out
 from .parts import FILES_BETA
@@ -52,7 +52,8 @@ _PERSONAL = re.compile(r".+@.+\..+|\+[\d ()/.-]{7,}")
 
 def request_out(body: Json, model: Model) -> Translation:
     """Translate a chat body; see :class:`aura.dialects.Dialect`."""
-    dropped = [key for key, value in body.items() if _is_lost(key, value)]
+    quiet = quiet_of(body)
+    dropped = [key for key, value in body.items() if _is_lost(key, value) and key not in quiet]
     _check(body)
     names = Names()
     tools = tools_out(body, model, names, dropped)

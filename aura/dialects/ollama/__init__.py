@@ -13,11 +13,43 @@ Source: https://docs.ollama.com/api/chat (read 2026-11-24)
 
 from __future__ import annotations
 
+from ...call import Call, Json
 from ...sse import Decoder, LineDecoder
+from .forward import request_forward
+from .inbound import chat_in
 from .request import request_out
 from .response import LineReader, error_in, ratelimit_headers, reader, response_in
+from .writer import MEDIA_TYPE, LineWriter, as_message, error_out, time_out, whole_out
 
 name = "ollama"
 DECODER: type[Decoder] | type[LineDecoder] = LineDecoder
 
-__all__ = ["DECODER", "LineReader", "error_in", "name", "ratelimit_headers", "reader", "request_out", "response_in"]
+request_in = chat_in
+
+__all__ = [
+    "DECODER",
+    "MEDIA_TYPE",
+    "LineReader",
+    "error_in",
+    "error_out",
+    "name",
+    "ratelimit_headers",
+    "reader",
+    "request_forward",
+    "request_in",
+    "request_out",
+    "response_in",
+    "response_out",
+    "time_out",
+    "writer",
+]
+
+
+def response_out(completion: Json, call: Call) -> Json:
+    """Translate a whole answer; see :class:`aura.dialects.Front`."""
+    return whole_out(completion, call, as_message)
+
+
+def writer(call: Call) -> LineWriter:
+    """Begin to write a streamed answer; see :class:`aura.dialects.Front`."""
+    return LineWriter(call, as_message)

@@ -11,12 +11,14 @@ from ...errors import BadRequest
 from ..beyond import KEY, without
 
 # Names that both sides share, or that only Ollama's own clients send: they belong into ``options``.
-_OPTIONS = (
+OPTIONS = (
     "temperature", "top_p", "top_k", "min_p", "typical_p", "seed", "frequency_penalty", "presence_penalty",
     "repeat_penalty", "repeat_last_n", "mirostat", "mirostat_eta", "mirostat_tau", "num_ctx", "num_keep",
     "num_predict", "penalize_newline",
 )  # fmt: skip
-_PASSED = ("keep_alive", "truncate", "shift", "logprobs", "top_logprobs")
+PASSED = ("keep_alive", "truncate", "shift", "logprobs", "top_logprobs")
+# Of what the bodies of Ollama's own clients hold beyond OpenAI's grammar.
+_KEPT = (*OPTIONS, *PASSED, "options", "think")
 _EFFORTS = {
     "none": False,
     "minimal": "low",
@@ -41,7 +43,7 @@ def request_out(body: Json, model: Model) -> Translation:
     """Translate a chat body; see :class:`aura.dialects.Dialect`."""
     gone: list[str] = []
     if KEY in body:
-        body, gone = without(body, _OPTIONS)
+        body, gone = without(body, _KEPT)
     dropped = [*gone, *(key for key, value in body.items() if _is_lost(key, value))]
     if body.get("audio") or "audio" in _list_of(body, "modalities"):
         raise BadRequest("this provider answers in text only", param="modalities")
@@ -58,7 +60,7 @@ def request_out(body: Json, model: Model) -> Translation:
     think = _think_out(body, model, dropped)
     if think is not None:
         out["think"] = think
-    for key in _PASSED:
+    for key in PASSED:
         if body.get(key) is not None:
             out[key] = body[key]
     options = _options_out(body)
@@ -69,14 +71,14 @@ def request_out(body: Json, model: Model) -> Translation:
 
 
 def _is_lost(key: str, value: Any) -> bool:
-    if value is None or key in _READ or key in _OPTIONS or key in _PASSED:
+    if value is None or key in _READ or key in OPTIONS or key in PASSED:
         return False
     return not (key in _NEUTRAL and _NEUTRAL[key] == value)
 
 
 def _options_out(body: Json) -> Json:
     given = body.get("options")
-    options: Json = {key: body[key] for key in _OPTIONS if body.get(key) is not None}
+    options: Json = {key: body[key] for key in OPTIONS if body.get(key) is not None}
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
     if limit is not None:
         options["num_predict"] = limit

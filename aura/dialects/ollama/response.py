@@ -217,11 +217,19 @@ class LineReader:
         self._thoughts = Thoughts()
         self._head: Json = {}
         self._said: list[str] = []
+        self._lines: list[bytes] = []
         self._indexes: set[int] = set()
 
     def feed(self, event: Event) -> list[Chunk]:
         """Read one line; see :class:`aura.dialects.Reader`."""
-        line = orjson.loads(event.data)
+        return self.read(orjson.loads(event.data), event.data)
+
+    def read(self, line: Any, data: bytes) -> list[Chunk]:
+        """Read one line.
+
+        Args:
+            data: the same as bytes, which go with the last of its chunks.
+        """
         if not isinstance(line, dict):
             raise ValueError("a line is an object")
         if line.get("error"):
@@ -240,6 +248,10 @@ class LineReader:
             chunks.append(self._chunk(line, delta, logprobs=_logprobs_in(line.get("logprobs"))))
         if line.get("done"):
             self._end(line, chunks)
+        self._lines.append(data)
+        if chunks:  # a line that says nothing yet goes with the next one
+            chunks[-1].data = b"\n".join(self._lines)
+            self._lines.clear()
         return chunks
 
     def _delta(self, piece: _Piece, line: Json) -> Json:
