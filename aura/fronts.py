@@ -22,3 +22,10 @@ def grammar_of(environ: Mapping[str, Any]) -> str:
         if path.startswith(begin):
             return grammar
     return anthropic.name if "HTTP_ANTHROPIC_VERSION" in environ and path.startswith(_EITHERS) else "openai"
+
+
+def grammar_at_nothing(environ: Mapping[str, Any]) -> str:
+    """The grammar of a client that asks for an address which is not there: its headers tell whose it is."""
+    grammar = grammar_of(environ)
+    theirs = "HTTP_ANTHROPIC_VERSION" in environ or "HTTP_X_API_KEY" in environ
+    return anthropic.name if grammar == "openai" and theirs else grammar

@@ -6,6 +6,7 @@ import base64
 import itertools
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ollama
@@ -45,8 +46,10 @@ def far(_far: Obedient) -> Obedient:
     return _far
 
 
-def sdk(server: Server, **more: Any) -> ollama.Client:
-    return ollama.Client(host=server.url, timeout=LONG, **more)
+@contextmanager
+def sdk(server: Server, **more: Any) -> Iterator[ollama.Client]:
+    with ollama.Client(host=server.url, timeout=LONG, **more) as client:
+        yield client
 
 
 def post(server: Server, path: str, body: Any, **headers: str) -> requests.Response:
@@ -71,11 +74,12 @@ def asking(model: str = "openai/m", **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_a_loop_of_tools_comes_to_its_end_with_the_client(server, far, name, stream):
-    client = sdk(server)
     messages: list[Any] = [{"role": "user", "content": "Go."}]
+    asked: dict[str, Any] = {"model": f"{name}/m{next(numbers)}", "tools": FUNCTIONS, "think": False, "stream": stream}
     for _ in range(2):
-        answer = client.chat(f"{name}/m{next(numbers)}", messages=messages, tools=FUNCTIONS, think=False, stream=stream)
-        parts = list(answer) if stream else [answer]
+        with sdk(server) as client:
+            answer = client.chat(messages=messages, **asked)
+            parts = list(answer) if stream else [answer]
         assert [part.done for part in parts] == [False] * (len(parts) - 1) + [True]
         calls = [call for part in parts for call in part.message.tool_calls or ()]
         said = "".join(part.message.content or "" for part in parts)
@@ -97,8 +101,9 @@ def test_a_loop_of_tools_comes_to_its_end_with_the_client(server, far, name, str
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("name", PROVIDERS[:3])
 def test_a_prompt_is_answered_with_the_client(server, far, name, stream):
-    answer = sdk(server).generate(f"{name}/m{next(numbers)}", "Go.", system="Be brief.", stream=stream)
-    parts = list(answer) if stream else [answer]
+    with sdk(server) as client:
+        answer = client.generate(f"{name}/m{next(numbers)}", "Go.", system="Be brief.", stream=stream)
+        parts = list(answer) if stream else [answer]
 
     assert "".join(part.response for part in parts) == "Nothing to do."
     assert (parts[-1].done, parts[-1].done_reason) == (True, "stop")
@@ -107,22 +112,23 @@ def test_a_prompt_is_answered_with_the_client(server, far, name, stream):
 
 
 def test_the_client_lists_and_describes_what_it_may_ask_for(server):
-    client = sdk(server)
-    listed = [model.model for model in client.list().models]
-    shown = client.show("eco")
+    with sdk(server) as client:
+        listed = [model.model for model in client.list().models]
+        shown = client.show("eco")
+        loaded = client.ps().models
+        with pytest.raises(ollama.ResponseError) as caught:
+            client.show("nowhere")
 
     assert {"auto", "eco", "openai/m"} <= set(listed)
     assert shown.capabilities == ["completion", "tools", "vision", "thinking"]
-    assert client.ps().models == []
-    with pytest.raises(ollama.ResponseError) as caught:
-        client.show("nowhere")
-    assert (caught.value.status_code, caught.value.error) == (404, "model: model 'nowhere' not found")
+    assert loaded == []
+    assert (caught.value.status_code, caught.value.error) == (404, "model 'nowhere' not found")
 
 
 def test_an_error_reaches_the_client_in_its_own_form(server):
     for stream in (False, True):
-        with pytest.raises(ollama.ResponseError) as caught:
-            list(sdk(server).chat("nobody/m", [{"role": "user", "content": "x"}], stream=stream))
+        with sdk(server) as client, pytest.raises(ollama.ResponseError) as caught:
+            list(client.chat("nobody/m", [{"role": "user", "content": "x"}], stream=stream))
 
         assert caught.value.status_code == 404
         assert "nobody/m" in caught.value.error
@@ -275,26 +281,38 @@ def test_thinking_is_told_beside_the_answer_unless_it_is_not_wanted(server):
     assert "thinking" not in hidden
 
 
-def broken(config: str, **more: Any) -> list[dict[str, Any]]:
-    with gateway(config) as server:
-        body = {"model": "one/m+cut-3", "messages": [{"role": "user", "content": "nonce tell me"}], **more}
-        return lines(post(server, "/api/chat", body))
-
-
-def test_a_stream_that_breaks_off_is_continued_by_another():
+@pytest.fixture(scope="module")
+def broken() -> Iterator[tuple[Server, Faulty, Faulty]]:
     with Faulty() as first, Faulty() as second:
-        config = "aura:\n  providers:\n" + provider("one", first.url, "m") + provider("two", second.url, "m")
-        told = broken(config, fallbacks=["two/m"])
+        config = "aura:\n  log: {level: WARNING}\n  providers:\n"
+        for name, at in (("first", first), ("second", second)):
+            config += provider(name, at.url) + provider(f"{name}-llama", at.url, kind="ollama")
+        with gateway(config) as server:
+            yield server, first, second
 
-    assert "".join(line["message"]["content"] for line in told) == text("nonce")
-    assert [line["done"] for line in told][-2:] == [False, True]
+
+@pytest.mark.parametrize("other", ["second/m", "second-llama/m"])
+@pytest.mark.parametrize("one", ["first/m", "first-llama/m"])
+def test_a_stream_that_breaks_off_is_continued_by_another(broken, one, other):
+    """Also behind lines that were passed on as they came."""
+    server, first, _ = broken
+    first.next.append("cut:after:4")
+    nonce = f"nonce-{next(numbers)}"
+    body = {"model": one, "fallbacks": [other], "messages": [{"role": "user", "content": f"{nonce} tell me"}]}
+    told = lines(post(server, "/api/chat", body))
+
+    assert "".join(line["message"]["content"] for line in told) == text(nonce)
+    assert [line["done"] for line in told] == [False] * (len(told) - 1) + [True]
 
 
-def test_a_stream_that_cannot_go_on_ends_in_one_line_with_an_error():
-    with Faulty() as first:
-        told = broken("aura:\n  router: {stream-rescue: false}\n  providers:\n" + provider("one", first.url, "m"))
+@pytest.mark.parametrize("one", ["first/m", "first-llama/m"])
+def test_a_stream_that_cannot_go_on_ends_in_one_line_with_an_error(broken, one):
+    server, first, _ = broken
+    first.next.extend(["cut:after:4", "status:code:500", "status:code:500"])
+    told = lines(post(server, "/api/chat", asking(one)))
 
     assert told[-1].keys() == {"error"}
+    assert len(told) > 1
     assert not any(line.get("done") for line in told)
 
 
@@ -302,10 +320,10 @@ def test_a_stream_that_cannot_go_on_ends_in_one_line_with_an_error():
 
 
 def test_embeddings_are_told_in_both_forms(server, far):
-    client = sdk(server)
-    batch = client.embed("openai/e", ["one", "two"], dimensions=3, options={"num_ctx": 9}, keep_alive=3)
-    sent = far.asked[-1][2]
-    one = client.embeddings("ollama/e", "one")
+    with sdk(server) as client:
+        batch = client.embed("openai/e", ["one", "two"], dimensions=3, options={"num_ctx": 9}, keep_alive=3)
+        sent = far.asked[-1][2]
+        one = client.embeddings("ollama/e", "one")
 
     assert len(batch.embeddings) == 2
     assert batch.prompt_eval_count == 4
@@ -315,12 +333,12 @@ def test_embeddings_are_told_in_both_forms(server, far):
     assert post(server, "/api/embed", {"model": "openai/e", "input": [1, 2]}).status_code == 400
 
 
-def test_a_key_is_asked_for_and_sent_as_bearer(_far):
+def test_a_key_is_asked_for_and_sent_as_bearer(far):
     keys = "  auth: {keys: [{name: team, key: sk-client-0123456789}]}\n"
-    with gateway(configured(_far.url, keys)) as server:
+    with gateway(configured(far.url, keys)) as server:
         refused = [requests.get(f"{server.url}/api/{path}", timeout=LONG) for path in ("tags", "version", "ps")]
-        client = sdk(server, headers={"authorization": "Bearer sk-client-0123456789"})
-        allowed = client.chat("openai/m", [{"role": "user", "content": "Go."}])
+        with sdk(server, headers={"authorization": "Bearer sk-client-0123456789"}) as client:
+            allowed = client.chat("openai/m", [{"role": "user", "content": "Go."}])
 
     assert [answer.status_code for answer in refused] == [401] * 3
     assert refused[0].json().keys() == {"error"}

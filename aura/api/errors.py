@@ -7,18 +7,20 @@ import math
 import re
 
 import orjson
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from .. import errors
 from ..dialects import anthropic
 from ..errors import AuraError, ShuttingDown, scrub
-from ..fronts import FRONTS, grammar_of
+from ..fronts import FRONTS, grammar_at_nothing, grammar_of
 
 log = logging.getLogger("aura.api")
 MAX_RETRY_AFTER = 120
 # A path that may be repeated: helpful where a client's base URL is wrong, and nothing that looks like a file's.
 _PLAIN_PATH = re.compile(r"(?=.{1,64}\Z)(?:/[a-z0-9_-]+){1,6}/?")
+# Of the paths whose clients are told which others there are.
+_BEGINNINGS = ("/v1/", door.OLLAMA)
 
 
 def register(app: Flask) -> None:
@@ -29,9 +31,13 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
-def answer(error: AuraError) -> Response:
-    """The response of an error, in the grammar of the path's clients."""
-    grammar, request_id = grammar_of(request.environ), g.get("request_id", "")
+def answer(error: AuraError, grammar: str = "") -> Response:
+    """The response of an error, in the grammar of the path's clients.
+
+    Args:
+        grammar: another one.
+    """
+    grammar, request_id = grammar or grammar_of(request.environ), g.get("request_id", "")
     body = orjson.dumps(FRONTS[grammar].error_out(error, request_id))
     response = Response(body, error.status, mimetype="application/json")
     call = g.get("call")
@@ -56,8 +62,7 @@ def answer(error: AuraError) -> Response:
 
 def _http(error: HTTPException) -> Response:
     if isinstance(error, NotFound):
-        where = request.path if _PLAIN_PATH.fullmatch(request.path) else "such path"
-        return answer(errors.NotFound(f"There is no {where} here."))
+        return _nothing_there()
     if isinstance(error, MethodNotAllowed):
         response = answer(errors.MethodNotAllowed(f"This path does not take {_shown(request.method)}."))
         response.headers["allow"] = ", ".join(sorted(error.valid_methods or ()))
@@ -66,6 +71,24 @@ def _http(error: HTTPException) -> Response:
     if status >= 500:
         return _unexpected(error)
     return answer(errors.BadRequest(error.name, status=status))
+
+
+def _nothing_there() -> Response:
+    """What is told of an address that is not there: which doors are, where it begins as theirs do."""
+    where = request.path if _PLAIN_PATH.fullmatch(request.path) else "such path"
+    message = f"There is no {where} here."
+    begin = next((begin for begin in _BEGINNINGS if request.path.startswith(begin)), "")
+    if begin:
+        message += f" The doors are {', '.join(_doors(current_app, begin))}."
+    return answer(errors.NotFound(message), grammar_at_nothing(request.environ))
+
+
+def _doors(app: Flask, begin: str) -> list[str]:
+    """Methods and paths that begin alike, in their order."""
+    rules = sorted(
+        (rule.rule, rule.methods or set()) for rule in app.url_map.iter_rules() if rule.rule.startswith(begin)
+    )
+    return [f"{method} {path}" for path, methods in rules for method in sorted(methods - {"HEAD", "OPTIONS"})]
 
 
 def _shown(text: str) -> str:

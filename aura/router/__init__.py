@@ -152,7 +152,7 @@ class Router:
 
     def _check_allowed(self, ask: Ask, allowed: Allowed) -> None:
         """Refuse what the client names and its key may not use; what it leaves open is chosen from the rest."""
-        wish, name = ask.wish, _name_of(ask.call)
+        wish, name = ask.wish, str(ask.call.body.get("model", AUTO[0]))
         named = wish.first if wish.pinned is None else (wish.pinned,)
         tier = ask.options.tier or tier_named(name)
         if not named and tier is not None:
@@ -363,11 +363,7 @@ def _filled(ask: Ask, fill: Callable[[Draft], Filled]) -> tuple[Draft, Filled]:
             filled = fill(draft)
             if draft.targets:
                 return draft, filled
-    raise draft.refusal(ask.call.body, _name_of(ask.call))
-
-
-def _name_of(call: Call) -> str:
-    return str(call.body.get("model", AUTO[0]))
+    raise draft.refusal(ask.call.body)
 
 
 def _plan(draft: Draft, targets: list[Planned], tier: Tier | None, *, pinned: bool = False) -> Plan:

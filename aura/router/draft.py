@@ -112,18 +112,13 @@ class Draft:
             return None
         return room
 
-    def refusal(self, body: Json, name: str) -> AuraError:
-        """Why nothing can serve the call.
-
-        Args:
-            body: the call's.
-            name: of the model that it asks for.
-        """
+    def refusal(self, body: Json) -> AuraError:
+        """Why nothing can serve the call whose body this is."""
         if not self.left_out:
             return BadRequest("No tier has a model; name one as provider/model.", param="model")
         allowed = [(target, reason) for target, reason in self.left_out if reason != _NOT_ALLOWED]
         if not allowed:
-            return not_allowed(name)
+            return not_allowed(str(body.get("model", "auto")))
         who: dict[str, list[str]] = {}
         for target, reason in allowed:
             who.setdefault(reason, []).append(target.name)
@@ -131,7 +126,7 @@ class Draft:
         too_long = all(reason.startswith(_WINDOW) for reason in who)
         return BadRequest(
             f"No model can serve this call. {told}.",
-            param=place_of(body, _BITS.get(self.left_out[0][1], 0)) or self._blamed[0],
+            param=place_of(body, _BITS.get(allowed[0][1], 0)) or self._blamed[0],
             code="context_length_exceeded" if too_long else "unsupported_by_models",
         )
 
