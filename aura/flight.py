@@ -87,6 +87,8 @@ class Flight:
         """Take the pieces of the stream, and close it."""
         try:
             for piece in stream:
+                if not piece:  # a grammar without comments; no piece is how readers know the end
+                    continue
                 self._pieces.append(piece)
                 self._kept += len(piece)
                 self._unread += len(piece)

@@ -196,12 +196,19 @@ def test_images_and_schemas_are_told_in_each_grammars_form(server, far, name):
 
 
 @pytest.mark.parametrize("form", ["json", {"type": "object", "properties": {}}])
+def test_a_result_without_its_call_is_said_by_the_user(server, far):
+    """Some clients leave the calls out of the history."""
+    messages = [{"role": "user", "content": "Go."}, {"role": "assistant"}, {"role": "tool", "content": "15 degrees"}]
+    assert post(server, "/api/chat", asking(messages=messages, stream=False)).status_code == 200
+
+    assert far.asked[0][2]["messages"][-1] == {"role": "user", "content": "15 degrees"}
+
+
 def test_a_broken_chat_is_refused_by_its_path(server, form):
     cases = [
         (asking(messages="x"), "messages"),
         (asking(messages=[{"role": "robot", "content": "x"}]), "messages.0.role"),
         (asking(messages=[{"role": "user", "content": 5}]), "messages.0.content"),
-        (asking(messages=[{"role": "tool", "content": "x"}]), "messages.0"),
         (asking(format=form, options={"num_predict": "9"}), "options.num_predict"),
         (asking(format=form, options={"top_k": "9"}), "options.top_k"),
         (asking(stream="yes"), "stream"),
@@ -291,14 +298,16 @@ def broken() -> Iterator[tuple[Server, Faulty, Faulty]]:
             yield server, first, second
 
 
+@pytest.mark.parametrize("options", [{}, {"temperature": 0}])
 @pytest.mark.parametrize("other", ["second/m", "second-llama/m"])
 @pytest.mark.parametrize("one", ["first/m", "first-llama/m"])
-def test_a_stream_that_breaks_off_is_continued_by_another(broken, one, other):
-    """Also behind lines that were passed on as they came."""
+def test_a_stream_that_breaks_off_is_continued_by_another(broken, one, other, options):
+    """Also behind lines that were passed on as they came, and where identical calls share them."""
     server, first, _ = broken
     first.next.append("cut:after:4")
     nonce = f"nonce-{next(numbers)}"
     body = {"model": one, "fallbacks": [other], "messages": [{"role": "user", "content": f"{nonce} tell me"}]}
+    body["options"] = options
     told = lines(post(server, "/api/chat", body))
 
     assert "".join(line["message"]["content"] for line in told) == text(nonce)

@@ -97,6 +97,8 @@ def _ollama_out(body: Json, model: Model) -> Json:
 
 def _ollama_in(answer: Json, body: Json, model: Model) -> Json:
     found = answer.get("embeddings")
+    if found is None and isinstance(answer.get("embedding"), list):  # the older form, of one text
+        found = [answer["embedding"]]
     if not isinstance(found, list) or not all(isinstance(one, list) and one for one in found):
         raise Failure(Reason.BAD_RESPONSE, "the answer holds no embeddings")
     data = [{"object": "embedding", "index": at, "embedding": one} for at, one in enumerate(found)]

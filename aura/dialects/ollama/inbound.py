@@ -186,14 +186,17 @@ class _Calls:
         self._open.append((named, name))
         return named
 
-    def answered(self, given: Any, name: Any, where: str) -> str:
-        """The id of the call that a result belongs to: by its id, else by its tool's name, else the first one."""
+    def answered(self, given: Any, name: Any) -> str:
+        """The id of the call that a result belongs to: by its id, else by its tool's name, else the first one.
+
+        Empty where there is none: some clients leave the calls out of the history.
+        """
         found = next((one for one in self._open if given and one[0] == given), None)
         found = found or next((one for one in self._open if name and one[1] == name), None)
         if found is None and not given and not name and self._open:
             found = self._open[0]
         if found is None:
-            _refuse("answers no tool call", where)
+            return ""
         self._open.remove(found)
         return found[0]
 
@@ -209,7 +212,10 @@ def _message_in(message: Any, where: str, calls: _Calls) -> Json:
     out: Json = {"role": role, "content": content}
     if role == "tool":
         name = message.get("tool_name") or message.get("name")
-        out["tool_call_id"] = calls.answered(message.get("tool_call_id"), name, where)
+        call = calls.answered(message.get("tool_call_id"), name)
+        if not call:  # other grammars refuse a result without its call
+            return {"role": "user", "content": content}
+        out["tool_call_id"] = call
     elif role == "assistant":
         thinking = _text(message, "thinking", f"{where}.thinking")
         if thinking:
