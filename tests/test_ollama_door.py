@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import json
 from collections.abc import Iterator
@@ -16,11 +15,11 @@ import requests
 from .calls import provider
 from .faulty import Faulty, text
 from .obedient import Obedient, obedient
+from .scripted import PNG
 from .server import Server, gateway
 from .test_messages import PROVIDERS, TOOLS, configured
 
 LONG = 30
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 FUNCTIONS = [
     {"type": "function", "function": {"name": tool["name"], "description": "", "parameters": tool["input_schema"]}}
     for tool in ({**TOOLS[0]}, {**TOOLS[1], "name": "time"})
@@ -195,7 +194,6 @@ def test_images_and_schemas_are_told_in_each_grammars_form(server, far, name):
     assert '"required": ["a"]' in sent
 
 
-@pytest.mark.parametrize("form", ["json", {"type": "object", "properties": {}}])
 def test_a_result_without_its_call_is_said_by_the_user(server, far):
     """Some clients leave the calls out of the history."""
     messages = [{"role": "user", "content": "Go."}, {"role": "assistant"}, {"role": "tool", "content": "15 degrees"}]
@@ -204,6 +202,7 @@ def test_a_result_without_its_call_is_said_by_the_user(server, far):
     assert far.asked[0][2]["messages"][-1] == {"role": "user", "content": "15 degrees"}
 
 
+@pytest.mark.parametrize("form", ["json", {"type": "object", "properties": {}}])
 def test_a_broken_chat_is_refused_by_its_path(server, form):
     cases = [
         (asking(messages="x"), "messages"),
@@ -304,7 +303,7 @@ def broken() -> Iterator[tuple[Server, Faulty, Faulty]]:
 def test_a_stream_that_breaks_off_is_continued_by_another(broken, one, other, options):
     """Also behind lines that were passed on as they came, and where identical calls share them."""
     server, first, _ = broken
-    first.next.append("cut:after:4")
+    first.next[:] = ["cut:after:4"]
     nonce = f"nonce-{next(numbers)}"
     body = {"model": one, "fallbacks": [other], "messages": [{"role": "user", "content": f"{nonce} tell me"}]}
     body["options"] = options
@@ -317,7 +316,7 @@ def test_a_stream_that_breaks_off_is_continued_by_another(broken, one, other, op
 @pytest.mark.parametrize("one", ["first/m", "first-llama/m"])
 def test_a_stream_that_cannot_go_on_ends_in_one_line_with_an_error(broken, one):
     server, first, _ = broken
-    first.next.extend(["cut:after:4", "status:code:500", "status:code:500"])
+    first.next[:] = ["cut:after:4", "status:code:500", "status:code:500"]
     told = lines(post(server, "/api/chat", asking(one)))
 
     assert told[-1].keys() == {"error"}
@@ -358,7 +357,3 @@ def test_the_version_is_one_that_clients_accept(server):
     told = requests.get(f"{server.url}/api/version", timeout=LONG).json()["version"]
 
     assert tuple(map(int, told.split("."))) >= (0, 6, 4)
-
-
-def test_the_image_of_the_tests_is_one():
-    assert base64.b64decode(PNG).startswith(b"\x89PNG")
