@@ -14,13 +14,14 @@ from .. import errors
 from ..dialects import anthropic
 from ..errors import AuraError, ShuttingDown, scrub
 from ..fronts import FRONTS, grammar_at_nothing, grammar_of
+from .door import OLLAMA
 
 log = logging.getLogger("aura.api")
 MAX_RETRY_AFTER = 120
 # A path that may be repeated: helpful where a client's base URL is wrong, and nothing that looks like a file's.
 _PLAIN_PATH = re.compile(r"(?=.{1,64}\Z)(?:/[a-z0-9_-]+){1,6}/?")
 # Of the paths whose clients are told which others there are.
-_BEGINNINGS = ("/v1/", door.OLLAMA)
+_BEGINNINGS = ("/v1/", OLLAMA)
 
 
 def register(app: Flask) -> None:

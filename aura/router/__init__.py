@@ -220,6 +220,7 @@ class Router:
         needs, wish = ask.needs, ask.wish
         return (
             self._fixed
+            and ask.allowed is None
             and not (wish.first or ask.fallbacks)
             and ask.options.max_cost_usd is None
             and needs.tokens + needs.max_tokens <= self._narrowest
