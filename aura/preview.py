@@ -81,8 +81,7 @@ def preview(call: Call, router: Router, judge: Judge, settings: Settings, fleet:
         BadRequest: an option is not what it should be, or nothing can serve the call.
         NotFound: the model is nowhere listed.
     """
-    verdict = judge(call.body)
-    plan = router.plan(call, lambda _: verdict, fleet)
+    plan = router.plan(call, judge, fleet)
     tier, decided_by = _decision(plan, call, router, settings, fleet)
     needs = needs_of(call)
     told = {
@@ -127,7 +126,7 @@ def _decision(plan: Plan, call: Call, router: Router, settings: Settings, fleet:
         return plan.tier, "tier" if named else "requested-model"
     if plan.tier is None or plan.tier is verdict.tier:
         return verdict.tier, CLASSIFIER
-    # Without its memory the router plans what it would for a conversation that begins.
+    # Without memory and earlier turns the router plans what it would for a conversation that begins.
     if router.plan(call, lambda _: verdict, fleet, memory=False).tier is not plan.tier:
         return plan.tier, "conversation"
     if settings.router.requested_model == "ceiling" and TIERS.index(plan.tier) < TIERS.index(verdict.tier):

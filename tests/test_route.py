@@ -165,16 +165,27 @@ def test_the_learned_classifier_is_explained_to_the_last_digit(provider):
     assert answers[0]["tier"] == "ECO"
 
 
+def goes_on(first):
+    more = [{"role": "assistant", "content": "It."}, {"role": "user", "content": "ok"}]
+    return {**first, "messages": [*first["messages"], *more]}
+
+
+def test_a_conversation_that_is_new_here_has_the_tier_of_its_beginning(server):
+    beginning = says(LONG)
+    told = post(server, goes_on(beginning)).json()
+
+    assert told["tier"] == post(server, beginning).json()["tier"] != "ECO"
+    assert told["decided_by"] == "conversation"
+    assert told["score"] < 0.4
+
+
 def test_a_conversation_is_looked_up_but_none_begins(server):
-    first = says("Let us refactor: what do you need?")
-    on = {
-        **first,
-        "messages": [*first["messages"], {"role": "assistant", "content": "It."}, {"role": "user", "content": "ok"}],
-    }
+    first = says("Hello to all of you!")
+    on = goes_on(first)
     before = post(server, on).json()
-    post(server, first)
+    post(server, {**first, "model": "premium"})
     still = post(server, on).json()
-    post(server, first, "/v1/chat/completions")
+    post(server, {**first, "model": "premium"}, "/v1/chat/completions")
     after = post(server, on).json()
 
     assert [told["tier"] for told in (before, still, after)] == ["ECO", "ECO", "PREMIUM"]

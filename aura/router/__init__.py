@@ -17,7 +17,7 @@ from ..ceiling import prompt_tokens
 from ..errors import BadRequest, NotFound
 from ..settings import Settings
 from .access import Access, Allowed, not_allowed
-from .conversations import Conversations
+from .conversations import Conversations, beginnings
 from .directory import Directory
 from .draft import LEAST_ANSWERS, Draft
 from .needs import Needs, Options, needs_of, options_of, tier_named
@@ -190,8 +190,9 @@ class Router:
         if tier is None:
             verdict = judge(ask.call.body)
             tier = verdict.tier
-            if place is not None and _RANK[place.tier] > _RANK[tier]:
-                tier = place.tier
+            kept = place.tier if place is not None else _begun(ask, judge, tier)
+            if kept is not None and _RANK[kept] > _RANK[tier]:
+                tier = kept
             ceiling = ask.wish.ceiling
             if ceiling is not None and _RANK[tier] > _RANK[ceiling]:
                 tier = ceiling
@@ -329,6 +330,17 @@ class Router:
         if ask.allowed is not None:
             parts += ["allowed", ask.allowed.word]
         return " ".join(parts)
+
+
+def _begun(ask: Ask, judge: Judge, tier: Tier) -> Tier | None:
+    """The highest tier that a conversation's earlier turns are judged to need, where nobody here has answered them.
+
+    Other workers and instances have, or they were answered from the cache: each must come to the same tier.
+    """
+    if not ask.memory or tier is TIERS[-1]:
+        return None
+    tiers = [judge(body).tier for body in beginnings(ask.call)]
+    return max(tiers, key=_RANK.__getitem__, default=None)
 
 
 def _orders(tiers: dict[Tier, tuple[Candidate, ...]]) -> dict[tuple[Tier, Tier | None], list[tuple[Tier, Group]]]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from ..call import TIERS, Call, Target, Tier
+from ..call import TIERS, Call, Json, Target, Tier
 
 MAX_CONVERSATIONS = 10_000
 # So many characters of a text's beginning and end, and its length, stand for it: a hash never holds the loop.
 _ENDS = 4096
 _DEPTH = 4
+_LATEST = 3  # turns that are judged again beside the first
 _ITEMS = 64  # of a list or an object
 
 
@@ -58,6 +59,17 @@ class Conversations:
         self._places[key] = Place(tier, target)
         if len(self._places) > self._size:
             self._places.popitem(last=False)
+
+
+def beginnings(call: Call) -> list[Json]:
+    """A conversation's body as it was when its first turn of the user's was asked, and its latest ones before now."""
+    messages = call.body.get("messages")
+    if not _goes_on(call) or not isinstance(messages, list):
+        return []
+    roles = [_role(message) for message in messages]
+    answered = len(roles) - roles[::-1].index("assistant") if "assistant" in roles else 0
+    ends = [place + 1 for place in range(answered) if roles[place] == "user"]
+    return [{**call.body, "messages": messages[:end]} for end in (*ends[:1], *ends[1:][-_LATEST:])]
 
 
 def _goes_on(call: Call) -> bool:

@@ -30,6 +30,57 @@ def test_a_conversation_keeps_its_tier_at_least():
     assert Tier.PREMIUM is converse(made, Tier.ECO).tier
 
 
+def by_last_turn(body):
+    """A judge for whom a prompt's own words are its tier."""
+    said = [message["content"] for message in body["messages"] if message["role"] == "user"][-1]
+    return judge(Tier(said) if said in set(Tier) else Tier.ECO)(body)
+
+
+@pytest.mark.parametrize(
+    ("turns", "tier"),
+    [
+        (["PREMIUM", "and now?"], Tier.PREMIUM),
+        (["hi", "BALANCED", "and now?"], Tier.BALANCED),
+        (["BALANCED", "PREMIUM", *["more"] * 3], Tier.PREMIUM),
+        (["PREMIUM", *["more"] * 9], Tier.PREMIUM),
+        (["PREMIUM"], Tier.PREMIUM),
+        (["hi", "and now?"], Tier.ECO),
+        (["hi", "BALANCED"], Tier.BALANCED),
+    ],
+)
+def test_a_worker_that_has_not_answered_a_conversation_comes_to_its_tier_too(turns, tier):
+    messages = [{"role": "user", "content": turns[0]}]
+    for turn in turns[1:]:
+        messages += [{"role": "assistant", "content": "Well."}, {"role": "user", "content": turn}]
+
+    assert tier is router(TWO).plan(call(messages=messages), by_last_turn, FLEET).tier
+
+
+def test_the_results_of_tools_do_not_lower_a_tier():
+    called = {"role": "assistant", "content": None, "tool_calls": []}
+    messages = [{"role": "user", "content": "PREMIUM"}, called, {"role": "tool", "content": "1", "tool_call_id": "t"}]
+
+    def gets_easy(body):
+        return judge(Tier.PREMIUM if len(body["messages"]) == 1 else Tier.ECO)(body)
+
+    assert Tier.PREMIUM is router(TWO).plan(call(messages=messages), gets_easy, FLEET).tier
+
+
+def test_few_turns_are_judged_again():
+    judged = []
+    messages = [
+        m for n in range(50) for m in ({"role": "user", "content": f"{n}"}, {"role": "assistant", "content": "Hi"})
+    ]
+
+    def counts(body):
+        judged.append(body["messages"][-1]["content"])
+        return judge(Tier.ECO)(body)
+
+    router(TWO).plan(call(messages=[*messages, {"role": "user", "content": "now"}]), counts, FLEET)
+
+    assert judged == ["now", "0", "47", "48", "49"]
+
+
 def test_the_score_told_is_the_classifiers_even_where_the_tier_is_kept():
     made = router(TWO)
     converse(made, Tier.PREMIUM, START)
