@@ -285,6 +285,20 @@ def test_calibrate_keeps_a_budget_and_draws_the_curve(graded):
     assert any("chosen" in (text.text or "") for text in drawing.iter("{http://www.w3.org/2000/svg}text"))
 
 
+@pytest.mark.parametrize(
+    ("plot", "status", "said"),
+    [("curve.png", 2, "must end with .svg"), ("nowhere/curve.svg", 1, "nowhere/curve.svg cannot be written")],
+)
+def test_a_drawing_that_cannot_be_made_is_said_to_be_one(graded, plot, status, said):
+    arguments = ("--traffic", "traffic.jsonl", "--premium-share", "0.2", "--plot", plot)
+    told = aura("calibrate", *arguments, folder=graded, PYTHONPATH=str(graded))
+
+    assert told.returncode == status
+    assert said in told.stderr
+    assert "Traceback" not in told.stderr
+    assert not (graded / plot).exists()
+
+
 def test_a_budget_that_nothing_meets_is_said_to_be_one(graded):
     arguments = ("--traffic", "traffic.jsonl", "--budget-usd-per-1k", "0.01")
     told = aura("calibrate", *arguments, folder=graded, PYTHONPATH=str(graded))

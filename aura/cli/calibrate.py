@@ -31,7 +31,7 @@ def declare(commands: Commands, shared: argparse.ArgumentParser) -> None:
     goal = command.add_mutually_exclusive_group(required=True)
     goal.add_argument("--premium-share", type=_share, metavar="0..1", help="the share of calls that PREMIUM answers")
     goal.add_argument("--budget-usd-per-1k", type=_dollars, metavar="USD", help="what a thousand calls may cost")
-    command.add_argument("--plot", metavar="FILE", help="draw quality over cost as an SVG")
+    command.add_argument("--plot", type=_drawing, metavar="FILE", help="draw quality over cost as an SVG")
     command.set_defaults(run=run)
 
 
@@ -40,6 +40,12 @@ def _share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError("must lie between 0 and 1")
     return value
+
+
+def _drawing(text: str) -> Path:
+    if not text.lower().endswith(".svg"):
+        raise argparse.ArgumentTypeError("must end with .svg: that is what is drawn")
+    return Path(text)
 
 
 def _dollars(text: str) -> float:
@@ -80,7 +86,11 @@ def run(options: argparse.Namespace) -> int:
     if options.plot:
         from .plot import drawn
 
-        Path(options.plot).write_text(drawn(curve, current, chosen), "utf-8")
+        try:
+            options.plot.write_text(drawn(curve, current, chosen), "utf-8")
+        except OSError as error:
+            complain(f"{options.plot} cannot be written: {error.strerror}")
+            return FAILED
     return 0
 
 
