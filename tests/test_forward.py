@@ -319,6 +319,49 @@ def test_a_file_is_passed_on_byte_for_byte_and_again_after_a_failure():
     assert first.headers["content-type"].startswith("multipart/form-data; boundary=")
 
 
+def field(name: str, value: str) -> bytes:
+    return f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+
+
+PARTS = field("language", "de") + field("model", "whisper-1") + b"--b--\r\n"
+
+
+def test_a_list_in_a_form_may_have_several_fields():
+    form = field("timestamp_granularities[]", "word") + field("timestamp_granularities[]", "segment") + PARTS
+    with fake(transcriptions=lambda _: told({"text": "said"})) as provider, served(entry("one", provider)) as server:
+        got = requests.post(
+            f"{server.url}/v1/audio/transcriptions",
+            data=form,
+            headers={"content-type": "multipart/form-data; boundary=b"},
+            timeout=LONG,
+        )
+
+    assert got.json() == {"text": "said"}
+    assert provider.seen[0].body == form
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "code"),
+    [
+        ("text/html; charset=utf-8", b"<html>Please log in.</html>", "bad_upstream_response"),
+        ("application/json", b'{"text": "cut', "bad_upstream_response"),
+        ("application/json", b"", "bad_upstream_response"),
+        ("application/json", b'{"error": {"message": "Overloaded.", "code": 503}}', "provider_unavailable"),
+    ],
+)
+def test_what_is_no_answer_is_not_passed_on(kind, body, code):
+    said = (200, kind, body)
+    with fake(moderations=lambda _: said, speech=lambda _: said) as provider, served(entry("one", provider)) as server:
+        answers = [
+            requests.post(f"{server.url}{path}", json={"input": "text", "model": "m"}, timeout=LONG)
+            for path in ("/v1/moderations", "/v1/audio/speech")
+        ]
+
+    for got in answers:
+        assert got.status_code in (502, 503)
+        assert got.json()["error"]["code"] == code
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "status", "param"),
     [
@@ -333,11 +376,21 @@ def test_a_file_is_passed_on_byte_for_byte_and_again_after_a_failure():
             400,
             "model",
         ),
-        ("multipart/form-data; boundary=b", b"x" * 3000, 413, None),
+        ("multipart/form-data; boundary=b", b"x" * 70_000, 413, None),
+        ("multipart/form-data; boundary=b", b"x" * 50_000, 400, None),
+        ("multipart/form-data; boundary=b", b"--b\r\n" + b"X: y\r\n" * 8000 + PARTS, 400, None),
+        ("multipart/form-data; boundary=b", PARTS + b"x" * 50_000, 400, None),
+        ("multipart/form-data; boundary=b", field("model", "m") + PARTS, 400, "model"),
+        ("multipart/form-data; boundary=b", PARTS[:-5] + b"\r\n" + field("model", "n") + b"--b--\r\n", 400, "model"),
+        ("multipart/form-data; boundary=b", field('model"; filename="f', "m") + PARTS, 400, "model"),
+        ("multipart/form-data; boundary=b", field("api_base", "http://x") + PARTS, 400, "api_base"),
+        ("multipart/form-data; boundary=b", field("timeout", "1") + PARTS, 400, "timeout"),
+        ("multipart/form-data; boundary=b", b"--b\r\nX: y\r\n\r\nm\r\n" + PARTS, 400, None),
     ],
+    ids=lambda value: str(value)[:60],
 )
 def test_what_is_no_form_is_refused_before_a_provider_is_asked(kind, body, status, param):
-    with fake() as provider, served(entry("one", provider), more="  forward: {max-upload: 2kB}\n") as server:
+    with fake() as provider, served(entry("one", provider), more="  forward: {max-upload: 64KB}\n") as server:
         got = requests.post(
             f"{server.url}/v1/audio/transcriptions", data=body, headers={"content-type": kind}, timeout=LONG
         )
