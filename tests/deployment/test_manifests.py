@@ -203,6 +203,37 @@ def test_the_service_has_the_time_that_it_needs_to_stop():
     assert float(re.search(r"TimeoutStopSec=(\d+)", UNIT)[1]) >= stopping(settings.server) + 10
 
 
+def test_the_documentation_says_the_times_that_the_files_have(tmp_path):
+    """Once for systemd, once for Kubernetes, once for Docker."""
+    text = (ROOT / "docs" / "deployment.md").read_text()
+    pod = configured(tmp_path).server
+    pause = container()["lifecycle"]["preStop"]["exec"]["command"][1]
+    grace = KUBERNETES["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    unit = from_environment(AURA_SERVER_DRAIN_DELAY=re.search(r"AURA_SERVER_DRAIN_DELAY=(\w+)", UNIT)[1]).server
+    drain, open_answers = f"{unit.drain_delay:.0f} s", f"{unit.graceful_timeout:.0f} s"
+    limit = re.search(r"TimeoutStopSec=(\d+)", UNIT)[1]
+    stop = duration(COMPOSE["services"]["gateway"]["stop_grace_period"])
+    said = [
+        f"takes up to {stopping(unit):.0f} s (`drain-delay` {drain}, `graceful-timeout` {open_answers})",
+        f"`TimeoutStopSec={limit}`",
+        f"takes calls for {pause} s more (`preStop`)",
+        f"readiness for {pod.drain_delay:.0f} s (`drain-delay`), and has {pod.graceful_timeout:.0f} s for open answers",
+        f"the grace of {grace} s is above the sum",
+        f"--stop-timeout {stop:.0f}",
+    ]
+
+    assert [one for one in said if one not in text] == []
+    assert (pod.drain_delay, pod.graceful_timeout) == (unit.drain_delay, unit.graceful_timeout)
+
+
+def test_kubernetes_sends_no_calls_to_a_pod_that_takes_none(tmp_path):
+    """Readiness is asked, and has failed, before the pod that drains takes no more calls."""
+    probe = container()["readinessProbe"]
+    pause = float(container()["lifecycle"]["preStop"]["exec"]["command"][1])
+
+    assert probe["periodSeconds"] * probe["failureThreshold"] <= pause + configured(tmp_path).server.drain_delay
+
+
 def test_nginx_ends_idle_connections_before_aura_does():
     """Else a request may go out on a connection that Aura is about to close."""
     (upstream,) = re.findall(r"upstream aura \{(.*?)\}", NGINX, re.DOTALL)
