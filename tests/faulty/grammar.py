@@ -61,7 +61,7 @@ class Asked:
         return self._asked_and_begun()[1]
 
     def _asked_and_begun(self) -> tuple[str, str]:
-        if self.path.rpartition("/")[2] not in ("messages", "completions", "chat"):
+        if self.path.partition("?")[0].rpartition("/")[2] not in ("messages", "completions", "chat"):
             return "nobody", ""
         turns = [(m.get("role"), _plain(m.get("content"))) for m in self.json().get("messages") or ()]
         turns = [turn for turn in turns if turn[0] in ("user", "assistant")]
