@@ -28,7 +28,7 @@ def test_an_unknown_path_is_told_in_openais_form_with_the_doors(server, method, 
     assert error.keys() == {"message", "type", "param", "code"}
     assert (error["type"], error["code"]) == ("invalid_request_error", "not_found")
     assert error["message"].startswith(f"There is no {path} here. The doors are ")
-    for door in ("POST /v1/chat/completions", "POST /v1/messages", "GET /v1/models", "POST /v1/embeddings"):
+    for door in ("POST /v1/chat/completions", "POST /v1/messages", "GET /v1/models/{name}", "POST /v1/embeddings"):
         assert door in error["message"]
     assert "/actuator" not in error["message"]
 

@@ -22,6 +22,7 @@ MAX_RETRY_AFTER = 120
 _PLAIN_PATH = re.compile(r"(?=.{1,64}\Z)(?:/[a-z0-9_-]+){1,6}/?")
 # Of the paths whose clients are told which others there are.
 _BEGINNINGS = ("/v1/", OLLAMA)
+_VARIABLE, _NAMED = re.compile(r"<(?:\w+:)?(\w+)>"), r"{\1}"
 
 
 def register(app: Flask) -> None:
@@ -89,7 +90,11 @@ def _doors(app: Flask, begin: str) -> list[str]:
     rules = sorted(
         (rule.rule, rule.methods or set()) for rule in app.url_map.iter_rules() if rule.rule.startswith(begin)
     )
-    return [f"{method} {path}" for path, methods in rules for method in sorted(methods - {"HEAD", "OPTIONS"})]
+    return [
+        f"{method} {_VARIABLE.sub(_NAMED, path)}"
+        for path, methods in rules
+        for method in sorted(methods - {"HEAD", "OPTIONS"})
+    ]
 
 
 def _shown(text: str) -> str:

@@ -19,6 +19,7 @@ from tests.server import Server, gateway
 
 from .hostile import GOOD, KEY, MAX_BODY, Request
 
+MAX_MESSAGE = 600
 ERROR = {"message", "type", "param", "code"}
 ANTHROPICS_ERROR = {"message", "type"}
 # What only the inside knows: languages, libraries, classes, files.
@@ -168,8 +169,11 @@ def told_wrongly(answer: Answer, request: Request, param: str | None, key: str) 
         error = json.loads(answer.body)["error"]
     except (ValueError, KeyError, TypeError):
         return [*faults, f"no error object: {answer.body[:80]!r}"]
+    if request.path.startswith("/api/"):  # Ollama's is one text
+        wrong = not isinstance(error, str) or not error or len(error) > MAX_MESSAGE
+        return [*faults, f"error object {error!r}"] if wrong else faults
     members = ANTHROPICS_ERROR if request.path.startswith("/v1/messages") else ERROR
-    if error.keys() != members or not error["message"] or len(str(error["message"])) > 600:
+    if error.keys() != members or not error["message"] or len(str(error["message"])) > MAX_MESSAGE:
         faults.append(f"error object: {error}")
     if param is not None and error["param"] != param:
         faults.append(f"param {error['param']!r}")
