@@ -97,8 +97,21 @@ def test_both_instances_answer(front):
     assert all(sum("chat/completions" in line for line in one.log().splitlines()) for one in front.instances)
 
 
-@pytest.mark.parametrize("kept", [True, False], ids=["event", "comment"])
-def test_tokens_arrive_one_by_one(front, kept):
+MESSAGES = {"messages": [{"role": "user", "content": NONCE}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "before"),
+    [
+        ("/v1/chat/completions", MESSAGES, b""),
+        ("/v1/chat/completions", MESSAGES, b": ping\n\n"),
+        ("/openai/v1/chat/completions", MESSAGES, b""),
+        ("/v1/messages", MESSAGES | {"max_tokens": 100}, b""),
+        ("/api/chat", MESSAGES, b""),
+    ],
+    ids=["chat", "chat with comments", "azure", "messages", "ollama"],
+)
+def test_tokens_arrive_one_by_one(front, path, body, before):
     """The provider says a token only when the client has the one before: whoever holds one back waits for ever."""
     arrived = Event()
     tokens = [f"token{number}" for number in range(5)]
@@ -106,24 +119,44 @@ def test_tokens_arrive_one_by_one(front, kept):
     def script() -> Iterator[bytes]:
         for token in tokens:
             arrived.clear()
-            body = {"choices": [{"index": 0, "delta": {"content": token}, "finish_reason": None}]}
-            yield (b"" if kept else b": ping\n\n") + b"data: " + json.dumps(body).encode() + b"\n\n"
+            chunk = {"choices": [{"index": 0, "delta": {"content": token}, "finish_reason": None}]}
+            yield before + b"data: " + json.dumps(chunk).encode() + b"\n\n"
             assert arrived.wait(20), f"{token} was held back"
         yield b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
 
     front.provider.says.append(script())
     front.provider.next.append("says")
-    body = {"model": "only/m", "stream": True, "messages": [{"role": "user", "content": NONCE}]}
-    seen = []
-    with requests.post(
-        f"{front.url}/v1/chat/completions", json=body, headers=AUTHORIZED, stream=True, timeout=30
-    ) as answer:
+    asked = {"model": "only/m", "stream": True} | body
+    seen: list[str] = []
+    with requests.post(f"{front.url}{path}", json=asked, headers=AUTHORIZED, stream=True, timeout=30) as answer:
         for line in answer.iter_lines(chunk_size=1):
-            seen += [token for token in tokens if token.encode() in line]
+            seen += [token for token in tokens if token.encode() in line and token not in seen]
             if b"token" in line:
                 arrived.set()
 
     assert seen == tokens
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/v1/responses", 400),
+        ("POST", "/v1/embeddings", 400),
+        ("POST", "/openai/deployments/own/chat/completions?api-version=2024-10-21", 400),
+        ("POST", "/api/generate", 400),
+        ("GET", "/api/tags", 200),
+        ("GET", "/swagger-ui.html", 200),
+        ("GET", "/v3/api-docs", 200),
+        ("GET", "/openapi.json", 200),
+    ],
+)
+def test_every_door_is_open(front, method, path, status):
+    """What is not asked rightly is refused by Aura, not by nginx."""
+    headers = AUTHORIZED | {"Content-Type": "application/json"}
+    answer = requests.request(method, f"{front.url}{path}", data="{}", headers=headers, timeout=20)
+
+    assert answer.status_code == status
+    assert answer.headers["x-request-id"]
 
 
 def test_lines_of_json_arrive_one_by_one(tmp_path):
