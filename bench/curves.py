@@ -1,4 +1,4 @@
-"""How costs grow: a curve each for messages, prompt, body, tools, targets, keys, cache entries, chunks a second, open streams.
+"""How costs grow: a curve each for messages, prompt, body, tools, targets, keys, entries, chunks a second, streams.
 
 ::
 
@@ -7,7 +7,7 @@
     python -m bench.curves --profile tools     # what takes the time at the largest amount
 
 Printed behind each curve: what one more costs at the end of it, in units of what one more costs before: 1 is a straight
-line, 2 would double.  The last two curves go over sockets (``bench.run`` says how); the others are the path of one
+line, 2 would double. The last two curves go over sockets (``bench.run`` says how); the others are the path of one
 process without (``bench.inside``), the best of five rounds.
 """
 
@@ -140,7 +140,9 @@ def _entries(count: int) -> Iterator[Ask]:
 
 
 CURVES = {
-    "messages": Curve("Messages", "messages of a conversation", (1, 10, 50, 100, 200, 500, 1000, 2000), ready=_messages),
+    "messages": Curve(
+        "Messages", "messages of a conversation", (1, 10, 50, 100, 200, 500, 1000, 2000), ready=_messages
+    ),
     "prompt": Curve("Prompt", "size of the prompt, KiB", (1, 4, 16, 64, 128, 256, 400), ready=_prompt),
     "body": Curve("Body", "size of a picture in the request, KiB", (1, 16, 256, 1024, 4096, 10240, 20400), ready=_body),
     "tools": Curve("Tools", "tools", (1, 8, 16, 32, 64, 96, 128), ready=_tools),

@@ -83,7 +83,7 @@ def litellm(folder: Path) -> tuple[Starter, str]:
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder / "litellm")], check=True)
     with_pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "litellm[proxy]"]
-    if subprocess.run([str(python), "-c", "import litellm.proxy"], capture_output=True).returncode:
+    if subprocess.run([str(python), "-c", "import litellm.proxy"], check=False, capture_output=True).returncode:
         subprocess.run(with_pip, check=True)
     told = "import importlib.metadata as m; print(m.version('litellm'))"
     version = subprocess.run([str(python), "-c", told], check=True, capture_output=True, text=True).stdout.strip()

@@ -22,7 +22,7 @@ import time  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from dataclasses import replace  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+from typing import Any, ClassVar  # noqa: E402
 
 from .phases import KEY, SHORT, SYSTEM, phase, request  # noqa: E402
 from .plain_provider import STREAM_HEAD, Grammar, whole  # noqa: E402
@@ -64,7 +64,7 @@ class Wire:
 
     closed = idle = False
     session = None
-    _answers: dict[tuple[str, bool], list[bytes]] = {}
+    _answers: ClassVar[dict[tuple[str, bool], list[bytes]]] = {}
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []

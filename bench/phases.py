@@ -31,7 +31,6 @@ class Phase:
     """
 
     name: str
-    told: str
     load: dict[str, Any]
     body: dict[str, Any] = field(default_factory=dict)
     behave: dict[str, int] = field(default_factory=lambda: {"wait": 0})
@@ -44,19 +43,19 @@ def _chat(text: str) -> list[dict[str, str]]:
 
 
 _SATURATED = {"connections": 64, "seconds": 5, "warm": 1.5}
+_ALONE = {"connections": 1, "seconds": 4, "warm": 0.5}
+_DELAYED = {"connections": 50, "seconds": 5, "warm": 1}
+_STREAMS = {"connections": 50, "requests": 150, "ramp": 1}
+_CLAUDE = "anthropic/claude-3-haiku-20240307"
 _PHASES = [
-    Phase("sat", "64 connections, a prompt of 0.2 kB", _SATURATED),
-    Phase("long", "the same, a prompt of 8 kB", _SATURATED, {"messages": _chat(_LONG)}),
-    Phase("repeat", "the same, answered from the cache", _SATURATED, repeated=True),
-    Phase("c1", "one connection: what is added to a provider that takes no time", {"connections": 1, "seconds": 4, "warm": 0.5}),
-    Phase("d50", "50 connections, the provider takes 100 ms", {"connections": 50, "seconds": 5, "warm": 1}, behave={"wait": 100}),
-    Phase("stream", "50 streams of 100 chunks, one every 20 ms", {"connections": 50, "requests": 150, "ramp": 1}, {"stream": True}, _STREAM),
-    Phase(
-        "translated", "the same streams, the provider speaks Anthropic's grammar",
-        {"connections": 50, "requests": 150, "ramp": 1}, {"stream": True, "model": "anthropic/claude-3-haiku-20240307"}, _STREAM,
-    ),
-]  # fmt: skip
-NAMES = [phase.name for phase in _PHASES]
+    Phase("sat", _SATURATED),
+    Phase("long", _SATURATED, {"messages": _chat(_LONG)}),
+    Phase("repeat", _SATURATED, repeated=True),
+    Phase("c1", _ALONE),
+    Phase("d50", _DELAYED, behave={"wait": 100}),
+    Phase("stream", _STREAMS, {"stream": True}, _STREAM),
+    Phase("translated", _STREAMS, {"stream": True, "model": _CLAUDE}, _STREAM),
+]
 _TABLE = {phase.name: phase for phase in _PHASES}
 _OPEN = re.compile(r"n(\d+)")
 
@@ -72,7 +71,7 @@ def phase(name: str, seconds: float) -> Phase:
     if found:
         count = int(found[1])
         load = {"connections": count, "requests": count, "ramp": max(1.0, count / 800), "patience": 120, "from": 4}
-        chosen = Phase(name, f"{count:,} streams open at once, a chunk a second", load, {"stream": True}, _SLOW)
+        chosen = Phase(name, load, {"stream": True}, _SLOW)
     else:
         chosen = _TABLE[base]
         if "seconds" in chosen.load:
