@@ -33,6 +33,7 @@ from .tools import Provider, Tools, tools
 ALL = "start,sat,long,repeat,c1,d50,stream,translated,n9900,sat-2,n12000-2,tls,lookups"
 COMPARED = ("cpu_us_request", "cpu_us_chunk", "requests_s", "p50_ms", "p99_ms", "peak_mb")
 Row = dict[str, Any]
+_WARM_SECONDS = 8
 
 
 class Run:
@@ -57,6 +58,7 @@ class Run:
                 print(f"{name}: no room for {workers} workers on {len(cores())} core")
                 continue
             with self.tools.provider() as provider, self.started(starter, provider, workers) as running:
+                self.warm(running, provider)
                 idle = resident_mb(running.pid)
                 for one in chosen:
                     if one.workers == workers:
@@ -65,6 +67,13 @@ class Run:
     def started(self, starter: gateways.Starter, provider: Provider, workers: int = 1) -> Any:
         """A gateway that has a folder of its own."""
         return gateways.running(starter, Path(tempfile.mkdtemp(dir=self.tools.folder)), provider.port, workers)
+
+    def warm(self, running: gateways.Gateway, provider: Provider) -> None:
+        """Let a gateway, and what compiles while it runs, come to its best."""
+        provider.behave(wait=0)
+        command = running.command
+        data = request(phase("sat", 1), running.port, command.path, command.headers, "gpt-4o-mini", 0)
+        self.tools.load(data, port=running.port, connections=16, seconds=_WARM_SECONDS)
 
     def median(self, running: gateways.Gateway, provider: Provider, chosen: Phase) -> Row:
         """A phase, as often as is wanted: the median of each figure."""
@@ -83,8 +92,6 @@ class Run:
         self._number += 1
         command = running.command
         data = request(chosen, running.port, command.path, command.headers, "gpt-4o-mini", self._number)
-        if not chosen.body.get("stream"):
-            self.tools.load(data, port=running.port, connections=4, requests=100, patience=20)
         provider.behave()
         with _watched(running.pid) as peak:
             before = cpu_seconds(running.pid)
