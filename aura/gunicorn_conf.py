@@ -13,6 +13,7 @@ monkey.patch_all()
 import math  # noqa: E402  (nothing may be imported before the patch)
 import os  # noqa: E402
 import resource  # noqa: E402
+import signal  # noqa: E402
 import sys  # noqa: E402
 from dataclasses import replace  # noqa: E402
 from typing import Any  # noqa: E402
@@ -147,7 +148,12 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001  (gunicorn's shape)
-    """Tell the worker its slot."""
+    """Tell the worker its slot, and let SIGTERM end it while it has no handler of its own.
+
+    It has the master's until then, which would put the signal aside for a loop that the worker does not have: the
+    master would wait for it until the graceful timeout.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ[slots.SLOT] = str(worker.slot)
 
 
