@@ -96,7 +96,9 @@ class ResponsesRequest(Schema):
         maxLength=MAX_MODEL,
     )
     input = Checked(
-        check_input, "A text, or an array of items: messages, calls of tools, their results, reasoning.", type="array"
+        check_input,
+        "A text, or an array of items: messages, calls of tools, their results, reasoning.",
+        oneOf=[{"type": "string"}, {"type": "array", "maxItems": MAX_ITEMS}],
     )
     instructions = Text("What the model is told first, in this call alone.")
     previous_response_id = Text("The response that this one goes on with.")

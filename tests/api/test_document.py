@@ -78,7 +78,7 @@ def test_every_operation_says_what_it_takes_and_answers(document):
             for status, response in told["responses"].items():
                 if status != "204" and "$ref" not in response:
                     assert response["content"], where
-            if method == "post" and "/audio/t" not in path:
+            if method == "post" and not path.endswith(("/transcriptions", "/translations", "/cancel")):
                 assert told["requestBody"]["content"]["application/json"]["examples"], where
             assert "500" in told["responses"], where
 
@@ -131,6 +131,16 @@ ASKED = [
     ("POST", "/v1/embeddings", None, {"model": "text-embedding-3-small", "input": "x"}, 404),
     ("POST", "/v1/moderations", None, {"input": "x"}, 404),
     ("POST", "/v1/route", None, HELLO, 200),
+    ("POST", "/v1/responses", None, {"model": "auto", "input": "Hello"}, 200),
+    ("GET", "/v1/responses/{name}", "/v1/responses/none", None, 404),
+    ("POST", "/api/chat", None, {**HELLO, "stream": False}, 200),
+    ("POST", "/api/chat", None, {}, 400),
+    ("POST", "/api/generate", None, {"model": "auto", "prompt": "Once", "stream": False}, 200),
+    ("POST", "/api/embed", None, {"model": "nomic-embed-text", "input": "x"}, 404),
+    ("POST", "/api/show", None, {"model": "auto"}, 200),
+    ("GET", "/api/tags", None, None, 200),
+    ("GET", "/api/ps", None, None, 200),
+    ("GET", "/api/version", None, None, 200),
     ("GET", "/v1/models", None, None, 200),
     ("GET", "/v1/models/{name}", "/v1/models/demo-eco", None, 200),
     ("GET", "/v1/models/{name}", "/v1/models/none", None, 404),
@@ -160,17 +170,25 @@ def test_answers_and_their_headers_are_as_described(client, document, method, pa
         assert own <= headers
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/v1/messages"])
-def test_streams_are_described_and_their_events_too(client, document, path):
+@pytest.mark.parametrize(
+    ("path", "example"),
+    [
+        ("/v1/chat/completions", "streamed"), ("/v1/completions", "streamed"), ("/v1/messages", "streamed"),
+        ("/v1/responses", "streamed"), ("/api/chat", "line by line"), ("/api/generate", "line by line"),
+    ],
+)  # fmt: skip
+def test_streams_are_described_and_their_events_too(client, document, path, example):
     told = document["paths"][path]["post"]
-    body = told["requestBody"]["content"]["application/json"]["examples"]["streamed"]["value"]
+    body = told["requestBody"]["content"]["application/json"]["examples"][example]["value"]
     answer = client.post(path, json=body)
 
-    assert answer.mimetype == "text/event-stream"
-    content = told["responses"]["200"]["content"]["text/event-stream"]
-    assert "data: " in content["example"]
+    content = told["responses"]["200"]["content"][answer.mimetype]
+    assert answer.mimetype in ("text/event-stream", "application/x-ndjson")
+    assert content["example"].endswith("\n")
     if "x-event-schema" in content:
-        for event in re.findall(r"data: (\{.*\})", answer.get_data(as_text=True)):
+        events = re.findall(r"(?m)^(?:data: )?(\{.*\})$", answer.get_data(as_text=True))
+        assert events
+        for event in events:
             check(document, content["x-event-schema"], json.loads(event))
 
 

@@ -19,9 +19,10 @@ from werkzeug.routing import Rule
 from ... import __version__, errors
 from ...call import Json
 from ...fronts import FRONTS, grammar_of
-from .. import door
-from . import answers
-from .operations import BINARY, EVENTS, FORM, JSON, OPERATIONS, TAGS, Operation
+from .. import door, ollama_schemas
+from . import answers, other_answers
+from .operation import BINARY, FORM, JSON, Operation
+from .operations import OPERATIONS, TAGS
 
 _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 _ERRORS: dict[int, tuple[type[errors.AuraError], str]] = {
@@ -38,6 +39,7 @@ _ERRORS: dict[int, tuple[type[errors.AuraError], str]] = {
     503: (errors.Overloaded, "No provider can answer now, or the gateway is full or stopping."),
     504: (partial(errors.UpstreamError, code="upstream_timeout", status=504), "The provider did not answer in time."),  # type: ignore[dict-item]
 }
+_ERROR_OBJECTS = {"openai": answers.Error, "anthropic": answers.AnthropicError, "ollama": other_answers.OllamaError}
 _NUMBER, _TEXT = {"type": "number"}, {"type": "string"}
 _HEADERS: dict[str, tuple[str, Json]] = {
     "x-request-id": ("The request's id: the client's own where it was well formed. The log has it too.", _TEXT),
@@ -79,8 +81,9 @@ _STEERING = {
 }
 _ABOUT = """An LLM gateway: each prompt is judged, sent to a cheap, a middling or a premium model, and failed over.
 
-Errors are OpenAI's error object on every path and status (Anthropic's under `/v1/messages`). Unknown paths are 404, \
-other methods 405. Streams are server-sent events, asked for by `stream: true`."""
+Errors are OpenAI's error object on every path and status (Anthropic's under `/v1/messages`, \
+Ollama's under `/api/`). Unknown paths are 404, other methods 405. Streams are server-sent events, asked for by \
+`stream: true`; Ollama's are lines of JSON, unless `stream: false`."""
 
 
 def document(app: Flask, public: frozenset[str], keys: bool) -> Json:
@@ -94,7 +97,7 @@ def document(app: Flask, public: frozenset[str], keys: bool) -> Json:
         title="Aura Gateway",
         version=__version__,
         openapi_version="3.1.0",
-        plugins=[MarshmallowPlugin(schema_name_resolver=lambda schema: _class(schema).__name__)],
+        plugins=[MarshmallowPlugin(schema_name_resolver=_name)],
         info={"description": _ABOUT, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
         servers=[{"url": "/"}],
         tags=[{"name": name, "description": told} for name, told in TAGS.items()],
@@ -116,8 +119,10 @@ def _is_azures(rule: Rule) -> bool:
     return rule.rule.startswith("/openai/")
 
 
-def _class(schema: Any) -> type[Schema]:
-    return schema if isinstance(schema, type) else type(schema)
+def _name(schema: Any) -> str:
+    """The name of a schema in the document: two grammars may have a schema of the same name."""
+    kind: type[Schema] = schema if isinstance(schema, type) else type(schema)
+    return f"Ollama{kind.__name__}" if kind.__module__ == ollama_schemas.__name__ else kind.__name__
 
 
 def _components(spec: APISpec) -> None:
@@ -136,7 +141,7 @@ def _components(spec: APISpec) -> None:
         spec.components.parameter(name, "header", {"description": description, "schema": _TEXT})
     for status, (kind, description) in _ERRORS.items():
         error = kind(description)
-        for grammar, schema in (("openai", answers.Error), ("anthropic", answers.AnthropicError)):
+        for grammar, schema in _ERROR_OBJECTS.items():
             names = ["x-request-id", *_ON_ERRORS, *(("www-authenticate",) if status == 401 else ())]
             content = {"schema": schema, "example": FRONTS[grammar].error_out(error, "req_8f3a")}
             spec.components.response(
@@ -146,7 +151,7 @@ def _components(spec: APISpec) -> None:
 
 
 def _error_name(status: int, grammar: str) -> str:
-    return f"Error{status}" if grammar == "openai" else f"AnthropicError{status}"
+    return f"{'' if grammar == 'openai' else grammar.capitalize()}Error{status}"
 
 
 def _headers(names: Iterable[str]) -> Json:
@@ -201,7 +206,7 @@ def _body(spec: APISpec, about: Operation) -> Json:
 
 
 def _reference(spec: APISpec, schema: type[Schema]) -> Json:
-    name = schema.__name__
+    name = _name(schema)
     if name not in spec.components.schemas:
         spec.components.schema(name, schema=schema)
     return {"$ref": f"#/components/schemas/{name}"}
@@ -221,9 +226,9 @@ def _answer(spec: APISpec, about: Operation, calls: bool) -> Json:
     if about.example is not None:
         content["example"] = about.example
     if about.events:
-        told["content"][EVENTS] = {"schema": _TEXT, "example": about.events}
+        stream = told["content"][about.events_type] = {"schema": _TEXT, "example": about.events}
         if about.event is not None:
-            told["content"][EVENTS]["x-event-schema"] = _reference(spec, about.event)
+            stream["x-event-schema"] = _reference(spec, about.event)
     return told
 
 

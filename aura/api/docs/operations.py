@@ -2,70 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import Schema
 
 from ...call import Json
-from .. import message_schemas, requests, schemas
+from .. import requests, schemas
 from . import answers
+from .grammars import GRAMMARS
+from .operation import BINARY, CALL_ERRORS, CHAT, PLAIN, Operation
 
-JSON, FORM, EVENTS, PLAIN, BINARY = (
-    "application/json",
-    "multipart/form-data",
-    "text/event-stream",
-    "text/plain",
-    "application/octet-stream",
-)
 TAGS = {
     "chat": "Conversations and texts: classified, routed, failed over, streamed, cached.",
     "embeddings": "Texts as numbers.",
+    "ollama": "For Ollama's clients.",
     "passed on": "What goes to the provider as it came.",
     "gateway": "What the gateway itself can do, and how it decides.",
     "actuator": "For operators and their tools, as Spring Boot's actuator answers.",
     "documentation": "This document.",
     "azure": "The same for Azure's clients: the deployment is the model.",
 }
-CALL_ERRORS = (400, 401, 404, 408, 413, 415, 429, 500, 502, 503, 504)
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What is said of a route.
-
-    Args:
-        answer: the schema of the answer, or its media type where it is no JSON.
-        example: an answer.
-        body: the schema of the request's body; a JSON schema where a schema of marshmallow says too little.
-        bodies: bodies to try, by name.
-        form: the body is a form.
-        events: a stream as it is on the wire, where the route can stream.
-        event: the schema of an event's data.
-        query: the query's parameters and what they are.
-        errors: statuses of errors, beside 401 and 500.
-        note: what else a client should know.
-        status: of the answer.
-        headers: of the answer, where no call is made.
-    """
-
-    tag: str
-    answer: type[Schema] | str
-    example: Any = None
-    body: type[Schema] | Json | None = None
-    bodies: dict[str, Json] | None = None
-    form: bool = False
-    events: str = ""
-    event: type[Schema] | None = None
-    query: tuple[tuple[str, str], ...] = ()
-    errors: tuple[int, ...] = ()
-    note: str = ""
-    status: int = 200
-    headers: tuple[str, ...] = ()
-
-
-_HELLO = [{"role": "user", "content": "Explain quantum computing"}]
-_CHAT = {"model": "auto", "messages": _HELLO}
 _USAGE = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}
 _COMPLETION_EXAMPLE = {
     "id": "chatcmpl-1",
@@ -117,15 +73,16 @@ def _uploaded() -> Operation:
 
 
 OPERATIONS: dict[str, Operation] = {
+    **GRAMMARS,
     "openai.chat_completions": Operation(
         "chat",
         answers.ChatCompletion,
         _COMPLETION_EXAMPLE,
         body=schemas.ChatRequest,
         bodies={
-            "whole": _CHAT,
-            "streamed": {**_CHAT, "stream": True, "stream_options": {"include_usage": True}},
-            "steered": {**_CHAT, "aura": {"tier": "eco", "max_cost_usd": 0.01}, "fallbacks": ["openai/gpt-4o-mini"]},
+            "whole": CHAT,
+            "streamed": {**CHAT, "stream": True, "stream_options": {"include_usage": True}},
+            "steered": {**CHAT, "aura": {"tier": "eco", "max_cost_usd": 0.01}, "fallbacks": ["openai/gpt-4o-mini"]},
         },
         events=_chunk('{"role":"assistant","content":"It computes"}', "null")
         + _chunk("{}", '"stop"')
@@ -161,36 +118,6 @@ OPERATIONS: dict[str, Operation] = {
         "(limit, after_id, before_id).",
     ),
     "openai.model": Operation("gateway", answers.Model, _MODEL, errors=(404,)),
-    "anthropic.messages": Operation(
-        "chat",
-        answers.Message,
-        {
-            "id": "msg_1",
-            "type": "message",
-            "role": "assistant",
-            "model": "claude-3-haiku-20240307",
-            "content": [{"type": "text", "text": "It computes with amplitudes."}],
-            "stop_reason": "end_turn",
-            "stop_sequence": None,
-            "usage": {"input_tokens": 12, "output_tokens": 7},
-        },
-        body=message_schemas.MessagesRequest,
-        bodies={
-            "whole": {**_CHAT, "max_tokens": 500},
-            "streamed": {**_CHAT, "max_tokens": 500, "stream": True},
-        },
-        events='event: content_block_delta\ndata: {"type":"content_block_delta","index":0,'
-        '"delta":{"type":"text_delta","text":"It computes"}}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n',
-        errors=CALL_ERRORS,
-    ),
-    "anthropic.count_tokens": Operation(
-        "chat",
-        answers.TokenCount,
-        {"input_tokens": 12},
-        body=message_schemas.CountRequest,
-        bodies={"an example": _CHAT},
-        errors=CALL_ERRORS,
-    ),
     "forward.embeddings": Operation(
         "embeddings",
         answers.Embeddings,
@@ -240,7 +167,7 @@ OPERATIONS: dict[str, Operation] = {
             "left_out": [],
         },
         body=schemas.ChatRequest,
-        bodies={"an example": _CHAT},
+        bodies={"an example": CHAT},
         errors=(400, 404, 408, 413, 415),
         headers=("x-aura-tier", "x-aura-score"),
     ),
