@@ -412,6 +412,8 @@ def test_what_is_no_form_is_refused_before_a_provider_is_asked(kind, body, statu
         ("/v1/embeddings", {"model": "m", "input": "x", "encoding_format": "hex"}, "encoding_format"),
         ("/v1/embeddings", {"model": "m", "input": "x", "base_url": "http://a"}, "base_url"),
         ("/v1/embeddings", {"model": "gpt-4o", "input": "x"}, "model"),
+        ("/v1/embeddings", {"model": "m", "input": "x", "messages": 1e308}, "messages"),
+        ("/v1/moderations", {"model": "m", "input": "x", "messages": ["x"]}, "messages"),
         ("/v1/moderations", {"model": "m"}, "input"),
         ("/v1/audio/speech", {"model": "../x", "input": "x"}, "model"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, pre_load, validate, validates_schema
+from marshmallow import INCLUDE, Schema, ValidationError, pre_load, validate, validates_schema
 
 from ..call import Json
 from ..errors import BadRequest
@@ -69,6 +69,12 @@ def _check_tokens(tokens: list[Any]) -> None:
             refuse("must hold tokens: whole numbers that are not negative")
 
 
+def refuse_conversation(body: Json) -> None:
+    """Refuse messages where there is no chat: all that judges and counts would take them for one, unchecked."""
+    if "messages" in body:
+        raise ValidationError("belongs to a chat: this door takes none", "messages")
+
+
 class EmbeddingsRequest(Schema):
     """The body of ``POST /v1/embeddings``. Fields that are not listed are passed on as they are."""
 
@@ -101,8 +107,9 @@ class EmbeddingsRequest(Schema):
 
     @pre_load
     def refuse_steering(self, data: Json, **_kwargs: Any) -> Json:
-        """Refuse what would steer the gateway itself."""
+        """Refuse what would steer the gateway itself, and a conversation, which is a chat's."""
         refuse_steering(data)
+        refuse_conversation(data)
         return data
 
 
@@ -176,8 +183,9 @@ class PassedRequest(Schema):
 
     @pre_load
     def refuse_steering(self, data: Json, **_kwargs: Any) -> Json:
-        """Refuse what would steer the gateway itself."""
+        """Refuse what would steer the gateway itself, and a conversation, which is a chat's."""
         refuse_steering(data)
+        refuse_conversation(data)
         return data
 
 
