@@ -11,6 +11,9 @@ from enum import StrEnum
 Span = tuple[int, int, "Kind"]
 """Where a value begins and ends in a text, and what it is."""
 
+MAX_VALUES = 5_000
+"""So many values of one body are masked; no prompt holds more, and each of them takes time."""
+
 
 class Kind(StrEnum):
     """What a value is; label of metrics, word of errors and, in capitals, of placeholders."""

@@ -21,6 +21,7 @@ _DIGIT = re.compile(r"[0-9]")
 def find(text: str) -> list[Span]:
     """The values of a text in order; where two overlap, one that covers both, called by the first's name.
 
+    Beyond ``MAX_VALUES`` it is left at that: such a text is refused, not masked.
     Takes about 5 µs for a short text without any, and 15 to 40 ms for a MiB.
     """
     if len(text) < _SHORTEST:

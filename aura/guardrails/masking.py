@@ -10,7 +10,8 @@ import re
 from collections import Counter
 
 from ..call import Json
-from . import Kind, Span, begins, texts
+from ..errors import BadRequest
+from . import MAX_VALUES, Kind, Span, begins, texts
 from .detection import apart, find
 
 _ALIKE = re.compile(rf"(?:{'|'.join(kind.value.upper() for kind in Kind)})_([0-9]{{1,9}}+)")
@@ -41,16 +42,17 @@ class Mask:
 
     def text(self, text: str) -> str:
         """A text with placeholders; the same object if it holds no value."""
-        return self._with(text, find(text))
+        return self.placed(text, find(text))
 
     def again(self, text: str) -> str:
         """A part of the answer, values put back, as it may go out again: all values known here are replaced."""
         spans = find(text)
         for value, name in self._names.items():
             spans += _places(text, value, Kind(name.partition("_")[0].lower()))
-        return self._with(text, spans)
+        return self.placed(text, spans)
 
-    def _with(self, text: str, spans: list[Span]) -> str:
+    def placed(self, text: str, spans: list[Span]) -> str:
+        """A text with placeholders where values stand, and wherever those stand that are sought."""
         for value, kind in self._sought.items():
             spans += _places(text, value, kind)
         if not spans:
@@ -83,14 +85,28 @@ def _places(text: str, value: str, kind: Kind) -> list[Span]:
 
 
 def masked(body: Json) -> Mask:
-    """Replace the values in all texts of a body; the mask holds the body as it may go out, the same if nothing is."""
+    """Replace the values in all texts of a body; the mask holds the body as it may go out, the same if nothing is.
+
+    Raises:
+        BadRequest: it holds more values than are masked.
+    """
     found: dict[str, Kind] = {}
+    spans_of: dict[str, list[Span]] = {}
     least = 0
 
-    def look(text: str, place: str) -> str:  # noqa: ARG001  (the shape of Replace)
+    def look(text: str, place: str) -> str:
         nonlocal least
-        for start, end, kind in find(text):
+        spans = find(text)
+        if spans:
+            spans_of[text] = spans
+        for start, end, kind in spans:
             found.setdefault(text[start:end], kind)
+        if len(spans) > MAX_VALUES or len(found) > MAX_VALUES:
+            raise BadRequest(
+                f"The request holds over {MAX_VALUES} personal values or keys: more than are masked.",
+                param=place,
+                code="pii_detected",
+            )
         if "_" in text:
             least = max((least, *map(int, _ALIKE.findall(text))))
         return text
@@ -99,7 +115,11 @@ def masked(body: Json) -> Mask:
     told = [(value, kind) for value, kind in found.items() if kind in _TOLD]
     mask = Mask(least + 1, dict(told[:MAX_SOUGHT]))
     if found:
-        out = texts.replaced(body, lambda text, place: mask.text(text), personal=False)  # noqa: ARG005
+
+        def put(text: str, place: str) -> str:  # noqa: ARG001  (the shape of Replace)
+            return mask.placed(text, list(spans_of.get(text, ())))
+
+        out = texts.replaced(body, put, personal=False)
     mask.dropped = [name for name in texts.PERSONAL if body.get(name) is not None]
     if mask.dropped:
         out = {name: value for name, value in out.items() if name not in texts.PERSONAL}

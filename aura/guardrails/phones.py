@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from . import Kind, Span, begins
+from . import MAX_VALUES, Kind, Span, begins
 
 _SIGN = r"[ \xa0\u2009\u202f().\-\u2010\u2011/]"
 # Where seven digits stand together, with little between them: all else is not looked at.
@@ -84,6 +84,8 @@ def phones(text: str, found: list[Span]) -> None:
     """Add the telephone numbers of a text."""
     words: bool | None = None
     for region in _REGION.finditer(text):
+        if len(found) > MAX_VALUES:
+            return
         first, end = region.span()
         start = first
         while start > 0 and first - start < 3 and text[start - 1] in "+( ":

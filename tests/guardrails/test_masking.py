@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aura.errors import BadRequest
 from aura.guardrails import Kind
 from aura.guardrails.detection import find
 from aura.guardrails.masking import Mask, masked, masked_each, places
@@ -292,3 +293,13 @@ def test_inputs_of_embeddings_are_masked_each_by_itself():
     assert mask.counts == {Kind.EMAIL: 3}
     assert masked_each({"input": "jo@example.com"}).body == {"input": "<EMAIL_1>"}
     assert masked_each({"input": [[1, 2], [3]]}).body == {"input": [[1, 2], [3]]}
+
+
+@pytest.mark.parametrize("unit", ["01 ", "tel 1234567, ", "+49 30 1234567, ", "someone{n}@example.com "])
+def test_more_values_than_any_prompt_holds_are_refused_and_not_masked(unit):
+    text = "".join(unit.replace("{n}", str(n)) for n in range(60_000))
+
+    with pytest.raises(BadRequest) as told:
+        masked({"messages": [{"role": "user", "content": text}]})
+
+    assert (told.value.code, told.value.param) == ("pii_detected", "messages[0].content")
