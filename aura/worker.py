@@ -37,6 +37,8 @@ _DRAIN_SWEEP_SECONDS = 0.1
 # What is left between the last word to clients and the end that the master would force.
 _CUT_SECONDS = 0.5
 _MAX_ACCEPTED = 64
+# Where workers share a socket, so many open connections allow one more to be accepted in a turn.
+_OPEN_PER_ACCEPTED = 16
 # Bytes that the kernel takes for a client beyond what the client takes: it would take megabytes for one that stands
 # still, and the provider would be read for it.
 _MAX_UNSENT = 64 * 1024
@@ -141,6 +143,11 @@ class GeventWorker(GunicornGeventWorker):  # type: ignore[misc]
             listener.stop()
         self._evict()
 
+    @property
+    def open(self) -> int:
+        """Connections that are open."""
+        return len(self._connections)
+
     def forget(self, connection: Connection) -> None:
         """A connection has closed."""
         self._connections.discard(connection)
@@ -205,7 +212,8 @@ class Listener:
         self._listening = listening
         self._inet = listening.family in (socket.AF_INET, socket.AF_INET6)
         # One at a time where workers share the socket, so that an eager one does not take all.
-        self._at_once = 1 if worker.cfg.workers > 1 else _MAX_ACCEPTED
+        self._shares = worker.cfg.workers > 1
+        self._at_once = _MAX_ACCEPTED
         address = listening.getsockname()
         self._environ: Environ = {
             "SCRIPT_NAME": "",
@@ -242,8 +250,17 @@ class Listener:
         self._watcher.close()
         self._listening.close()
 
+    def _room(self) -> int:
+        """How many to accept in this turn of the loop: few leave the others theirs.
+
+        The more connections there are, the longer a turn takes: one in each would not keep up with those that come.
+        """
+        if not self._shares or self._at_once > _MAX_ACCEPTED:
+            return self._at_once
+        return min(self._at_once, 1 + self._worker.open // _OPEN_PER_ACCEPTED)
+
     def _accept(self) -> None:
-        for _ in range(self._at_once):
+        for _ in range(self._room()):
             try:
                 descriptor, address = self._listening._sock._accept()
             except (BlockingIOError, ConnectionAbortedError):
