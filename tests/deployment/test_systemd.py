@@ -85,7 +85,7 @@ START = r"""
 set -e
 mount --make-rprivate /
 for place in /run /opt /var/log /var/tmp; do mount -t tmpfs -o mode=755 tmpfs $place; done
-mkdir -p /run/systemd/system /run/units /opt/aura/bin /opt/environment /opt/checkout
+mkdir -p /run/systemd/system /run/units /opt/aura/bin /opt/environment /opt/base /opt/checkout
 cp -r $UNITS/* /run/units
 for one in sysinit basic shutdown umount sockets network-online multi-user; do
     printf '[Unit]\nDefaultDependencies=no\n' > /run/units/$one.target
@@ -95,8 +95,13 @@ mount -t overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/work overlay /e
 mkdir /etc/aura
 mount --bind $CONFIGURATION /etc/aura
 mount --bind $ENVIRONMENT /opt/environment
+mount --bind $BASE /opt/base
 mount --bind $CHECKOUT /opt/checkout
-printf '#!/bin/sh\nexec /opt/environment/bin/python -m aura "$@"\n' > /opt/aura/bin/aura
+cat > /opt/aura/bin/aura << END
+#!/bin/sh
+export LD_LIBRARY_PATH=/opt/base/lib PYTHONPATH=/opt/checkout:/opt/environment/lib/$PYTHON/site-packages
+exec /opt/base/bin/$PYTHON -m aura "\$@"
+END
 chmod 755 /opt/aura/bin/aura
 if [ -d /sys/fs/cgroup/systemd ]; then
     umount -R /sys/fs/cgroup
@@ -124,6 +129,8 @@ class Manager:
             "UNITS": str(folder / "units"),
             "CONFIGURATION": str(self.configuration),
             "ENVIRONMENT": sys.prefix,
+            "BASE": sys.base_prefix,  # below a home maybe, which the service does not see
+            "PYTHON": f"python{sys.version_info.major}.{sys.version_info.minor}",
             "CHECKOUT": str(ROOT),
         }
 

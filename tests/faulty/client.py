@@ -49,7 +49,8 @@ def stream(upstream: Upstream, request: HttpRequest, seconds: float = LONG) -> t
 
 
 def good_stream(nonce: str = "n1") -> bytes:
-    return b"".join(part for parts in frames(Asked(0, 0, "", "", {}, chat("", nonce=nonce).body)) for part in parts)
+    asked = Asked(0, 0, "", "/v1/chat/completions", {}, chat("", nonce=nonce).body)
+    return b"".join(part for parts in frames(asked) for part in parts)
 
 
 def said(body: bytes) -> str:

@@ -578,7 +578,7 @@ def places() -> Iterator[Case]:
         "/v1/Chat/Completions", "/v1/chat/completion", "/v1/chat/completionss", "/v1/ch\\at/completions", "/v1/chat/completions\\",
         "/%c0%af/v1/chat/completions", "/v1/%ff", "/v1/%e2%80%ae", "/v1/%", "/v1/%zz", "/v1/%u0041", "/v2/chat/completions",
         "/%2e%2e/%2e%2e/etc/passwd", "/..%2f..%2fetc/passwd", "/....//etc/passwd", "/static/../x", "/static/x", "/admin",
-        "/.git/config", "/.env", "/wp-login.php", "/cgi-bin/x", "/server-status", "/metrics", "/debug/pprof", "/api/tags",
+        "/.git/config", "/.env", "/wp-login.php", "/cgi-bin/x", "/server-status", "/metrics", "/debug/pprof", "/api/push",
         "/openai/deployments", "/actuator/", "/actuator/env", "/actuator/heapdump",
         "/actuator/threaddump", "/actuator/configprops", "/actuator/beans", "/actuator/mappings", "/actuator/httptrace",
         "/actuator/shutdown", "/actuator/jolokia", "/actuator/gateway/routes", "/actuator/logfile", "/actuator/refresh",
