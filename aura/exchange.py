@@ -24,6 +24,7 @@ from .upstream import Response
 log = logging.getLogger("aura.exchange")
 
 _OK = 200
+_EVENTS = (b"data:", b"event:")
 CANONICAL = "openai"
 MAX_HELD = 1000  # chunks without content; more of them are no prelude any more
 
@@ -178,7 +179,10 @@ def stream(
         if response.status != _OK:
             raise provider.failure(response.status, response.headers, response.read(deadline), time.time())
         if response.headers.get("content-type", "").startswith("application/json"):
-            return _told(_whole(provider, response.read(deadline), translation, native))
+            begun = response.read_some(deadline)
+            if not begun.startswith(_EVENTS):  # some servers call their events JSON
+                return _told(_whole(provider, begun + response.read(deadline), translation, native))
+            return Live(response, provider, translation, begun)
     except BaseException:
         response.close()
         raise
@@ -278,6 +282,7 @@ class Live:
     """A stream that comes over a connection."""
 
     __slots__ = (
+        "_begun",
         "_clean",
         "_decoder",
         "_ended",
@@ -290,7 +295,8 @@ class Live:
         "translation",
     )
 
-    def __init__(self, response: Response, provider: Provider, translation: Translation) -> None:
+    def __init__(self, response: Response, provider: Provider, translation: Translation, begun: bytes = b"") -> None:
+        self._begun = begun
         dialect = provider.dialect
         self.dialect, self.translation = dialect.name, translation
         self.skipped = 0
@@ -314,7 +320,8 @@ class Live:
         if self._ended:
             self._check_not_empty()
             return None
-        data = self._response.read_some(deadline)
+        data = self._begun or self._response.read_some(deadline)
+        self._begun = b""
         try:
             events = self._decoder.feed(data) if data else self._decoder.finish()
         except EventTooLarge as error:
