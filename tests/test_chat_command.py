@@ -120,6 +120,8 @@ def start_in_terminal(server, *arguments: str) -> tuple[subprocess.Popen[bytes],
         stdin=its,
         stdout=its,
         stderr=its,
+        # One of a job that runs in the background would ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         start_new_session=True,
     )
     os.close(its)
