@@ -1,16 +1,42 @@
-"""What every test stands on. The patch comes first: nothing may hold an unpatched socket or lock."""
+"""What every test stands on: gevent's patch, made before a test module is read."""
 
-from gevent import get_hub, monkey
+import _thread
+import logging
 
-monkey.patch_all()
+import gevent
+import pytest
+from execnet.gateway_base import MainThreadOnlyExecModel
+from gevent import monkey
 
-# pytest-xdist waits for work that an unpatched thread brings: the loop must not take itself for stuck meanwhile.
-_ALIVE = get_hub().loop.timer(3600, 3600)
-_ALIVE.start(lambda: None)
 
-import logging  # noqa: E402
+class _Flag:
+    """An event that an unpatched thread may set. Gevent's own misses one such call in some hundred thousand."""
 
-import pytest  # noqa: E402
+    def __init__(self) -> None:
+        self._set = False
+
+    def set(self) -> None:
+        self._set = True
+
+    def clear(self) -> None:
+        self._set = False
+
+    def wait(self) -> None:
+        while not self._set:
+            gevent.sleep(0.005)
+
+
+# A process of pytest-xdist is handed its tests by a thread that stands outside gevent.
+MainThreadOnlyExecModel.RLock = lambda self, lock=_thread.RLock: lock()
+MainThreadOnlyExecModel.Event = lambda self: _Flag()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Patch the process that runs tests, and no other: what hands them out works with threads of its own."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        return
+    monkey.patch_all()
 
 
 @pytest.fixture(autouse=True)
