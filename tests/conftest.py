@@ -2,6 +2,8 @@
 
 import _thread
 import logging
+import os
+import time
 
 import gevent
 import pytest
@@ -21,14 +23,20 @@ class _Flag:
     def clear(self) -> None:
         self._set = False
 
-    def wait(self) -> None:
-        while not self._set:
+    def wait(self, timeout: float | None = None) -> bool:
+        end = None if timeout is None else time.monotonic() + timeout
+        while not self._set and (end is None or time.monotonic() < end):
             gevent.sleep(0.005)
+        return self._set
 
 
 # A process of pytest-xdist is handed its tests by a thread that stands outside gevent.
-MainThreadOnlyExecModel.RLock = lambda self, lock=_thread.RLock: lock()
-MainThreadOnlyExecModel.Event = lambda self: _Flag()
+if "PYTEST_XDIST_WORKER" in os.environ:
+    MainThreadOnlyExecModel.RLock = lambda self, lock=_thread.RLock: lock()
+    MainThreadOnlyExecModel.Event = lambda self: _Flag()
+    # At its end it waits for that thread by what is patched by then: the loop must not take itself for stuck.
+    _ALIVE = gevent.get_hub().loop.timer(1, 1)
+    _ALIVE.start(lambda: None)
 
 
 @pytest.hookimpl(tryfirst=True)
