@@ -67,7 +67,7 @@ def test_an_answer_nobody_asked_for_is_never_the_next_ones(provider, upstream, f
     with suppress(Failure):
         response.read(within(LONG))
     response.close()
-    gevent.sleep(0.05)
+    gevent.sleep(0.5)
     status, body = whole(upstream, chat(provider.url, nonce="n2"))
 
     assert (200, text("n2")) == (status, said(body))
