@@ -208,8 +208,9 @@ def asked(server: Server, item: dict[str, Any]) -> list[dict[str, Any]]:
     """Ask by the SDK; the objects of the answer."""
     body = request_for(item)
     known = {key: body.pop(key) for key in ("model", "messages", "stream")}
-    answer = client(server).chat.completions.create(**known, extra_body=body)
-    return [event.to_dict() for event in answer] if known["stream"] else [answer.to_dict()]
+    with client(server) as sdk:
+        answer = sdk.chat.completions.create(**known, extra_body=body)
+        return [event.to_dict() for event in answer] if known["stream"] else [answer.to_dict()]
 
 
 def comparable(found: dict[int, dict[str, Any]], expected: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
@@ -350,7 +351,7 @@ def test_a_provider_that_hangs_is_given_up_when_the_clients_time_is_up(faulted):
     for provider in WHOLE:
         body = request_for(recording(provider))
         known = {key: body.pop(key) for key in ("model", "messages", "stream")}
-        with pytest.raises(openai.APIStatusError) as caught:
-            client(faulted).chat.completions.create(**known, extra_body=body, extra_headers={"X-Aura-Timeout": "1"})
+        with client(faulted) as sdk, pytest.raises(openai.APIStatusError) as caught:
+            sdk.chat.completions.create(**known, extra_body=body, extra_headers={"X-Aura-Timeout": "1"})
 
         assert caught.value.status_code == 504

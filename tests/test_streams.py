@@ -551,12 +551,12 @@ def test_without_rescue_a_broken_answer_is_an_exact_prefix_and_one_error(off, cu
 
 def test_the_sdk_raises_for_a_broken_answer(off):
     off.first.next.append("cut:after:5")
-    client = openai.OpenAI(base_url=f"{off.server.url}/v1", api_key="none", max_retries=0)
     said = []
     model, messages = f"first/m{next(NAMES)}", [{"role": "user", "content": NONCE}]
-    stream = client.chat.completions.create(model=model, messages=messages, stream=True)
-    with pytest.raises(openai.APIError) as raised:
-        said.extend(chunk.choices[0].delta.content or "" for chunk in stream)
+    with openai.OpenAI(base_url=f"{off.server.url}/v1", api_key="none", max_retries=0) as client:
+        stream = client.chat.completions.create(model=model, messages=messages, stream=True)
+        with pytest.raises(openai.APIError) as raised:
+            said.extend(chunk.choices[0].delta.content or "" for chunk in stream)
 
     assert "".join(said) == "".join(pieces(NONCE)[:5])
     assert raised.value.code == "stream_interrupted"
