@@ -27,6 +27,7 @@ class Redis:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._clients: list[redis.Redis] = []
         self.start()
 
     def start(self, *options: str) -> None:
@@ -51,9 +52,12 @@ class Redis:
         self.start(*options)
 
     def client(self, **more: object) -> redis.Redis:
-        return redis.Redis(port=self.port, **more)
+        self._clients.append(redis.Redis(port=self.port, **more))
+        return self._clients[-1]
 
     def close(self) -> None:
+        for client in self._clients:
+            client.close()
         self.process.send_signal(signal.SIGCONT)
         self.kill()
         self._folder.cleanup()

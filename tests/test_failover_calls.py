@@ -21,16 +21,18 @@ pytestmark = pytest.mark.xdist_group("failover")
 
 TOKENS = 60
 HEALTHY = f"second/ok:tokens:{TOKENS}"
-OUTAGE = 24.0  # seconds of the row that heals
+OUTAGE, BACK = 10.0, 30.0  # seconds that the row that heals takes to do so, and may then take to be asked again
 
 
 @dataclass
 class Row:
-    """What the first target does: a ``script`` of faults, then ``always``; who the fallback is."""
+    """What the first target does: a ``script`` of faults, then ``always``; who the fallbacks are."""
 
     script: list[str] = field(default_factory=list)
     always: str = f"ok:tokens:{TOKENS}"
     fallback: str = HEALTHY
+    then: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
     calls: Callable[[Row, Server], list[Outcome]] | None = None
     outcomes: list[Outcome] = field(default_factory=list)
     asked: list[float] = field(default_factory=list)
@@ -61,12 +63,14 @@ def calls_for_three_seconds(row: Row, server: Server) -> list[Outcome]:
 
 
 def calls_through_an_outage(row: Row, server: Server) -> list[Outcome]:
-    """A call every two seconds, until 10 s after the provider has healed."""
+    """Two calls a second, until the healed provider has answered one."""
     began, outcomes, healing = time.monotonic(), [], gevent.spawn_later(OUTAGE, heal, row)
-    while time.monotonic() < began + OUTAGE + 10:
+    while time.monotonic() < began + OUTAGE + BACK:
         outcomes.append(ask(row, server))
-        gevent.sleep(2)
-    healing.join()
+        if outcomes[-1].headers["x-aura-provider"] == row.name:
+            break
+        gevent.sleep(0.5)
+    healing.kill()
     return outcomes
 
 
@@ -76,8 +80,10 @@ def heal(row: Row) -> None:
 
 
 def ask(row: Row, server: Server) -> Outcome:
-    options = {"include_usage": True}
-    return chat(server.port, f"{row.name}/m", row.name, fallbacks=[row.fallback], stream_options=options)
+    fallbacks, options = [row.fallback, row.then] if row.then else [row.fallback], {"include_usage": True}
+    return chat(
+        server.port, f"{row.name}/m", row.name, fallbacks=fallbacks, stream_options=options, headers=row.headers
+    )
 
 
 ROWS = {
@@ -86,6 +92,8 @@ ROWS = {
     "failed-once": Row(["status:code:500"]),
     "reset-once": Row(["hangup:how:rst"]),
     "silent": Row(always="silence"),
+    "silent-twice": Row(always="silence", fallback="silence/m", then=HEALTHY),
+    "silent-twice-and-out-of-time": Row(always="silence", fallback="silence/n", headers={"X-Aura-Timeout": "16"}),
     "late-content": Row(always=f"slow:first:20:tokens:{TOKENS}"),
     "cut": Row(always=f"cut:after:40:tokens:{TOKENS}"),
     "cut-by-reset": Row(always=f"cut:after:40:how:rst:tokens:{TOKENS}"),
@@ -111,7 +119,7 @@ ROWS = {
 @pytest.fixture(scope="module")
 def rows():
     """All rows, run."""
-    with Faulty() as second, Faulty() as claude, Faulty() as refusing:
+    with Faulty() as second, Faulty() as claude, Faulty() as refusing, Faulty("silence") as silence:
         claude.always, refusing.always = f"ok:tokens:{TOKENS}", f"no-prefill:tokens:{TOKENS}"
         config = "aura:\n  cache: {enabled: false}\n  providers:\n"
         for name, row in ROWS.items():
@@ -121,6 +129,7 @@ def rows():
             row.provider.always = row.always
             config += provider(name, row.provider.url)
         config += provider("second", second.url) + provider("llama", second.url, kind="ollama")
+        config += provider("silence", silence.url)
         config += provider("claude", claude.url, kind="anthropic")
         config += provider("refusing", refusing.url, kind="anthropic")
         with gateway(config) as server:
@@ -222,6 +231,25 @@ def test_one_call_whose_first_target_fails(rows, name, checks, times):
     for check in checks:
         check(row)
     assert times == asked(row)
+
+
+def test_comments_keep_a_connection_alive_and_another_target_can_still_answer(rows):
+    """Two silent targets take ten seconds each: the 200 is out before the third is asked."""
+    outcome = rows["silent-twice"].outcome
+
+    whole_once(rows["silent-twice"])
+    assert outcome.began >= 14
+    assert outcome.comments[0] == "keep-alive"
+    assert [frame for frame in outcome.frames[: len(outcome.comments)] if not frame.startswith(b":")] == []
+
+
+def test_an_error_after_comments_is_told_in_band(rows):
+    outcome = rows["silent-twice-and-out-of-time"].outcome
+
+    assert outcome.status == 200
+    assert outcome.comments == ["keep-alive"]
+    assert [error["code"] for error in outcome.errors] == ["upstream_timeout"]
+    assert outcome.done == 0
 
 
 def test_a_refusal_by_content_policy_is_told_and_nobody_else_is_asked(rows):

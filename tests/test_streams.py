@@ -578,28 +578,6 @@ def test_a_torrent_that_never_has_to_be_waited_for_ends_with_the_calls_time(worl
     assert outcome.seconds < 4
 
 
-# --- the time before content
-
-
-def test_comments_keep_a_connection_alive_and_another_target_can_still_answer(world):
-    """Two silent targets take ten seconds each: the 200 is out before the third is asked."""
-    world.first.next.append("silence")
-    world.second.next.append("silence")
-    failing = gevent.spawn(world.ask, "silence", fallback="", headers={"X-Aura-Timeout": "16"})
-    model = f"first/m{next(NAMES)}"
-    outcome = chat(world.server.port, model, NONCE, fallbacks=["second/m", "claude/ok"])
-    failed = failing.get()
-
-    one_good_answer(outcome)
-    assert outcome.began >= 14
-    assert outcome.comments[0] == "keep-alive"
-    assert [frame for frame in outcome.frames[: len(outcome.comments)] if not frame.startswith(b":")] == []
-    assert failed.status == 200
-    assert failed.comments == ["keep-alive"]
-    assert [error["code"] for error in failed.errors] == ["upstream_timeout"]
-    assert failed.done == 0
-
-
 # --- the client leaves
 
 PHASES = {
