@@ -8,7 +8,7 @@ import pickle
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import gevent
@@ -20,6 +20,7 @@ from aura.cache.local import LocalCache, Memory
 from aura.cache.remote import LEASE, LEASE_MS, PREFIX, RedisCache
 from aura.gate import MOST_LOST, PATIENCE, SHORT_PATIENCE, WINDOW, WRITE_AGAIN, Gate
 
+from .busy import PATIENT, spent, wait_for_redis
 from .calls import chat, provider
 from .faulty import Faulty, text
 from .redis_server import NEEDS_REDIS, Redis
@@ -27,7 +28,7 @@ from .server import gateway
 
 pytestmark = NEEDS_REDIS
 
-# A call may lose the patience it has, and what a busy machine takes on top.
+# A call may lose the patience it has, and what all the calls beside it take.
 LIMIT = PATIENCE + 0.15
 BACK = 6.0
 
@@ -48,10 +49,12 @@ def cache(server: Redis) -> RedisCache:
     return cache_of(server.url)
 
 
-def spent(work: Callable[[], object]) -> float:
-    began = time.monotonic()
-    work()
-    return time.monotonic() - began
+@pytest.fixture
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_for_redis(monkeypatch.setattr)
+
+
+patient = pytest.mark.usefixtures("_patient")
 
 
 def wait_until_up(cache: RedisCache) -> float:
@@ -75,6 +78,7 @@ def _all_logged(caplog: pytest.LogCaptureFixture) -> None:
 # --- Redis as it should be
 
 
+@patient
 def test_two_instances_share_what_is_stored(server):
     one, other = cache_of(server.url), cache_of(server.url)
     one.set("k", b"value", 60)
@@ -86,6 +90,7 @@ def test_two_instances_share_what_is_stored(server):
     assert one.get("never") is None
 
 
+@patient
 def test_a_value_ends_with_its_time(server, cache):
     cache.set("short", b"x", 0.05)
     cache.set("long", b"x", 90)
@@ -95,6 +100,7 @@ def test_a_value_ends_with_its_time(server, cache):
     assert cache.get("short") is None
 
 
+@patient
 def test_a_purge_reaches_redis(server, cache):
     client = server.client()
     for tenant, number in itertools.product("ab", range(500)):
@@ -108,6 +114,7 @@ def test_a_purge_reaches_redis(server, cache):
     assert client.keys("*") == [b"of somebody else"]
 
 
+@patient
 def test_hundreds_of_calls_at_once_are_served(cache):
     for number in range(50):
         cache.set(f"k{number}", b"%d" % number, 60)
@@ -120,6 +127,7 @@ def test_hundreds_of_calls_at_once_are_served(cache):
     assert all(one.value in (None, b"%d" % (number % 50)) for number, one in enumerate(asking))
 
 
+@patient
 @pytest.mark.parametrize(
     "poison",
     [
@@ -216,6 +224,7 @@ def test_killed_and_restarted_a_hundred_times(server, cache, caplog):
     assert server.client().get(f"{PREFIX}k") == b"v"
 
 
+@patient
 def test_full(server, cache, caplog):
     cache.set("k", b"v", 60)
     client = server.client()
@@ -234,6 +243,7 @@ def test_full(server, cache, caplog):
     assert changes(caplog) == [("read_only", "full"), ("up", None)]
 
 
+@patient
 def test_a_replica_that_takes_no_writes(server, cache, caplog):
     cache.set("k", b"v", 60)
     server.client().replicaof("127.0.0.1", "1")
@@ -246,6 +256,7 @@ def test_a_replica_that_takes_no_writes(server, cache, caplog):
     assert changes(caplog) == [("read_only", "replica"), ("up", None)]
 
 
+@patient
 def test_wrong_password(server, cache, caplog):
     server.restart("--requirepass", "secret-word")
     wrong = cache_of(server.url.replace("//", "//:no-password@"))
@@ -306,6 +317,7 @@ def test_what_is_no_answer_puts_redis_out_of_use(reply, reset, reason, caplog):
     assert changes(caplog) == [("down", reason)]
 
 
+@patient
 @pytest.mark.parametrize("reply", [b":5\r\n", b"*1\r\n$1\r\nx\r\n", b"$-1\r\n"])
 def test_an_answer_of_another_kind_is_a_miss(reply):
     with answering(reply) as url:
@@ -402,7 +414,7 @@ def test_what_one_instance_stores_another_gives(server):
     with Faulty() as upstream:
         config = f"aura:\n  cache: {{type: redis, redis-url: '{server.url}'}}\n  providers:\n"
         config += provider("first", upstream.url)
-        with gateway(config) as one, gateway(config) as other:
+        with gateway(config, app=PATIENT) as one, gateway(config, app=PATIENT) as other:
             first = chat(one.port, "first/ok", "shared")
             again = chat(other.port, "first/ok", "shared", stream=False)
             asked = len(upstream.asked)
@@ -415,7 +427,7 @@ def test_identical_calls_at_two_instances_make_one_upstream_call(server):
     with Faulty() as upstream:
         config = f"aura:\n  cache: {{type: redis, redis-url: '{server.url}'}}\n  providers:\n"
         config += provider("first", upstream.url)
-        with gateway(config, workers=2) as one, gateway(config, workers=2) as other:
+        with gateway(config, workers=2, app=PATIENT) as one, gateway(config, workers=2, app=PATIENT) as other:
             for number in range(20):  # every worker has begun
                 chat((one.port, other.port)[number % 2], "first/ok", f"before-{number}", stream=False)
             calls = [
@@ -429,6 +441,7 @@ def test_identical_calls_at_two_instances_make_one_upstream_call(server):
     assert asked == 1
 
 
+@patient
 def test_the_lease_of_an_instance_is_released_or_ends(server):
     one, other = cache_of(server.url), cache_of(server.url)
     held = one.claim("k"), other.claim("k")

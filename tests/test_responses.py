@@ -13,6 +13,7 @@ import openai
 import pytest
 import requests
 
+from .busy import PATIENT
 from .calls import Outcome, provider
 from .faulty import Faulty, pieces, text
 from .obedient import GRAMMARS, Obedient, frame, item_events, obedient
@@ -700,7 +701,8 @@ def test_in_redis_a_response_is_kept_for_all_instances(far):
     store = Redis()
     try:
         more = f"  cache: {{type: redis, redis-url: '{store.url}'}}\n"
-        with gateway(configured(far.url, more)) as one, gateway(configured(far.url, more)) as other:
+        config = configured(far.url, more)
+        with gateway(config, app=PATIENT) as one, gateway(config, app=PATIENT) as other:
             told = ask(one, asking("ollama", stream=True))
             found = requests.get(f"{other.url}/v1/responses/{told['id']}", timeout=LONG)
     finally:
