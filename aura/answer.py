@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -24,6 +25,39 @@ Headers = list[tuple[str, str]]
 _MAX_JOINED = 65536
 # What belongs to one connection is the worker's to say, not the application's.
 _HOP = frozenset(("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"))
+_NAME, _VALUE = itemgetter(0), itemgetter(1)
+
+
+class _Form(NamedTuple):
+    """How the headers of answers are written that have the same names in the same order.
+
+    Args:
+        lines: with a place for each value that is sent.
+        many: how many lines that are.
+        length: the place of Content-Length among all values; -1 where there is none.
+        kept: the places of the values that are sent; None: all are.
+    """
+
+    lines: str
+    many: int
+    length: int
+    kept: tuple[int, ...] | None
+
+
+# By the names. A cache of bounded size: a gateway's answers come in some dozens of forms.
+_forms: dict[tuple[str, ...], _Form] = {}
+_MAX_FORMS = 512
+
+
+def _form(names: tuple[str, ...]) -> _Form:
+    lower = [name.lower() for name in names]
+    kept = tuple(place for place, name in enumerate(lower) if name not in _HOP)
+    lines = "".join(f"{names[place].replace('%', '%%')}: %s\r\n" for place in kept)
+    length = max((place for place, name in enumerate(lower) if name == "content-length"), default=-1)
+    form = _Form(lines, len(kept), length, None if len(kept) == len(names) else kept)
+    if len(_forms) < _MAX_FORMS:
+        _forms[names] = form
+    return form
 
 
 class Reply:
@@ -36,7 +70,7 @@ class Reply:
     """
 
     __slots__ = (
-        "_body", "_chunked", "_connection", "_headers", "_left", "_modern", "_sends_body", "_status", "begun",
+        "_body", "_chunked", "_connection", "_count", "_left", "_lines", "_modern", "_sends_body", "_status", "begun",
         "keep_alive",
     )  # fmt: skip
 
@@ -44,7 +78,7 @@ class Reply:
         self._connection = connection
         self._body = body
         self._status = ""
-        self._headers: Headers = []
+        self._lines, self._count = "", 0
         self._modern = head.environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
         self._sends_body = head.environ.get("REQUEST_METHOD") != "HEAD"
         self._chunked = False
@@ -59,15 +93,12 @@ class Reply:
         if exc_info is None and self._status:
             raise AssertionError("start_response was called twice")
         self._status = status
-        self._left = None
-        self._headers = kept = []
-        for header in headers:
-            name = header[0].lower()
-            if name == "content-length":
-                self._left = int(header[1])
-            elif name in _HOP:
-                continue
-            kept.append(header)
+        names, values = tuple(map(_NAME, headers)), tuple(map(_VALUE, headers))
+        form = _forms.get(names) or _form(names)
+        self._left = int(values[form.length]) if form.length >= 0 else None
+        if form.kept is not None:
+            values = tuple(values[place] for place in form.kept)
+        self._lines, self._count = form.lines % values, form.many
         return self.write
 
     def restart(self) -> None:
@@ -108,7 +139,7 @@ class Reply:
         if not self.begun:
             if self._left is None and self._sends_body:
                 self._left = 0
-                self._headers.append(("Content-Length", "0"))
+                self._add("Content-Length: 0\r\n")
             self.write(b"")
         if self._sends_body:
             if self._chunked:
@@ -122,20 +153,24 @@ class Reply:
         if self._status[:3] in ("204", "304"):
             self._sends_body = False
         self.keep_alive = self.keep_alive and self._body is not None and self._body.complete and not draining()
-        lines = [f"{name}: {value}\r\n" for name, value in self._headers]
         if self._left is None and self._sends_body:
             self._chunked = self._modern
             self.keep_alive = self.keep_alive and self._modern
             if self._chunked:
-                lines.append("Transfer-Encoding: chunked\r\n")
+                self._add("Transfer-Encoding: chunked\r\n")
         if not self.keep_alive:
-            lines.append("Connection: close\r\n")
+            self._add("Connection: close\r\n")
         elif not self._modern:
-            lines.append("Connection: keep-alive\r\n")
-        text = f"HTTP/1.1 {self._status}\r\nDate: {self._connection.worker.date}\r\n{''.join(lines)}\r\n"
-        if text.count("\n") != len(lines) + 3 or text.count("\r") != len(lines) + 3:
+            self._add("Connection: keep-alive\r\n")
+        text = f"HTTP/1.1 {self._status}\r\nDate: {self._connection.worker.date}\r\n{self._lines}\r\n"
+        ends = self._count + 3
+        if text.count("\n") != ends or text.count("\r") != ends:
             raise ValueError("a header of the answer holds a line break")
         return text.encode("latin-1")
+
+    def _add(self, line: str) -> None:
+        self._lines += line
+        self._count += 1
 
 
 def error_parts(error: AuraError, request_id: str, environ: Environ) -> tuple[str, Headers, bytes]:

@@ -8,7 +8,7 @@ import random
 import time
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response
 from flask_caching import Cache
 from prometheus_flask_exporter import PrometheusMetrics
 
@@ -28,7 +28,7 @@ from .api import (
     responses,
     route,
 )
-from .api.application import Application
+from .api.application import Application, present
 from .cache import AnswerCache, KeptResponses, Semantic
 from .call import Call
 from .configuration.problems import ConfigurationError
@@ -192,7 +192,8 @@ def _observe(app: Flask) -> None:
 
     @app.before_request
     def begin() -> None:
-        environ, here = request.environ, g._get_current_object()
+        here, request = present()
+        environ = request.environ
         here.started = time.monotonic()
         here.request_id = new_request_id(environ)
         here.gateway = gateway
@@ -204,23 +205,24 @@ def _observe(app: Flask) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
-        call: Call | None = g.call
+        here, request = present()
+        call: Call | None = here.call
         if call is not None:
             if not response.is_streamed:
                 gateway.ledger.finish(call, response.status_code)
             return response
-        response.headers.setdefault("x-request-id", g.request_id)
+        response.headers.setdefault("x-request-id", here.request_id)
         if request.url_rule is not None and door.makes_calls(request.url_rule.rule) and response.status_code >= 400:
             gateway.ledger.refused(response.status_code)
         logger.info(
             "request.done",
             extra={
-                "id": g.request_id,
+                "id": here.request_id,
                 "route": request.url_rule.rule if request.url_rule else None,
                 "method": request.method if request.method in _METHODS else "other",
-                "tenant": g.get("caller") or None,
+                "tenant": here.get("caller") or None,
                 "status": response.status_code,
-                "duration_s": round(time.monotonic() - g.started, 4),
+                "duration_s": round(time.monotonic() - here.started, 4),
             },
         )
         return response

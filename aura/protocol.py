@@ -93,7 +93,7 @@ class Head:
         self._line: re.Match[bytes] | None = None
         self._error: AuraError | None = None
         self._received = bytearray()
-        self._parser = HttpRequestParser(self)
+        self._parser: Any = HttpRequestParser(self)
 
     def feed(self, data: bytes) -> bool:
         """Take the next bytes. Returns whether the head is complete.
@@ -127,6 +127,7 @@ class Head:
             return False
         self.rest = data[end:]
         self._finish()
+        self._parser = None  # it holds this object: all of the request would wait for the garbage collector
         return True
 
     def told(self) -> Environ:

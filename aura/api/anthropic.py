@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Request, Response, g, request
+from flask import Blueprint, Request, Response, g
 
 from .. import counting
 from ..call import Call, Json
@@ -12,6 +12,7 @@ from ..dialects import anthropic
 from ..errors import BadRequest
 from ..gateway import Gateway
 from . import door
+from .application import present
 from .message_schemas import COUNT, MESSAGES, Checker
 from .reading import read_json
 
@@ -21,7 +22,7 @@ blueprint = Blueprint("anthropic", __name__)
 @blueprint.post("/v1/messages")
 def messages() -> Response:
     """Answer a conversation, as one message or as a stream of events."""
-    here, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
+    here, asked = present()
     call = _call(here, asked, "messages", MESSAGES)
     return door.answered(here.gateway, call, asked)
 
@@ -29,7 +30,7 @@ def messages() -> Response:
 @blueprint.post("/v1/messages/count_tokens")
 def count_tokens() -> Response:
     """Count the tokens of a conversation, without answering it."""
-    here, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
+    here, asked = present()
     gateway: Gateway = here.gateway
     call = _call(here, asked, "count_tokens", COUNT)
     return door.watched(gateway, call, asked, lambda: counting.answer(gateway, call))

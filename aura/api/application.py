@@ -6,6 +6,7 @@ belong to it, whether they are coroutines. As soon as something needs more (a li
 trusted hosts, preprocessors of URL values), the long way is taken.
 
 Facts
+  - What is private here of Flask's and Werkzeug's is so in the minor version that is asked for (``setup.cfg``).
   - Flask takes about 100 µs of CPU for a request on its long way, werkzeug's matcher and headers among them.
   - A context without a URL adapter matches nothing; ``url_for`` needs one, so a door's view cannot call it.
 """
@@ -16,9 +17,9 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flask import Flask, Response, signals
-from flask.ctx import RequestContext
-from flask.globals import request_ctx
+from flask import Flask, Request, Response, signals
+from flask.ctx import AppContext, RequestContext, _AppCtxGlobals
+from flask.globals import _cv_app, _cv_request
 from werkzeug.datastructures import Headers
 from werkzeug.routing import Rule
 
@@ -38,10 +39,75 @@ class Door(NamedTuple):
     teardown: tuple[Hook, ...]
 
 
+class _Request(Request):
+    """The request of a door. What Werkzeug reads of every environ is read here when somebody asks for it."""
+
+    shallow = False
+
+    def __init__(self, environ: WSGIEnvironment, door: Door) -> None:
+        self.environ, self.door = environ, door
+        self.url_rule, self.view_args = door.rule, {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _READ_LATE:
+            raise AttributeError(name)
+        super().__init__(self.environ, populate_request=False)
+        return getattr(self, name)
+
+
+_READ_LATE = frozenset(("method", "scheme", "server", "root_path", "path", "query_string", "headers", "remote_addr"))
+
+
+class _Globals(_AppCtxGlobals):
+    """Flask's ``g``, written to as other objects are."""
+
+    __setattr__ = object.__setattr__  # type: ignore[assignment]
+
+
+class _Around(AppContext):
+    """The application's context around that of a door's request; nobody is told of it (see ``_receivers``)."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app, self.url_adapter, self.g = app, None, _Globals()
+        self._cv_tokens = [_cv_app.set(self)]
+
+    def pop(self, exc: BaseException | None = None) -> None:  # noqa: ARG002  (Flask's)
+        """End it."""
+        _cv_app.reset(self._cv_tokens.pop())
+
+
 class _Context(RequestContext):
     """The context of a door's request."""
 
-    door: Door
+    request: _Request
+
+    def __init__(self, app: Flask, environ: WSGIEnvironment, request: Any, session: Any) -> None:  # noqa: ARG002
+        self.app, self.request, self.url_adapter, self.flashes, self._session = app, request, None, None, session
+        self._after_request_functions, self._cv_tokens = [], []
+
+    def push(self) -> None:
+        """Make it the present one."""
+        around = None if _cv_app.get(None) is not None else _Around(self.app)
+        self._cv_tokens.append((_cv_request.set(self), around))
+
+    def pop(self, exc: BaseException | None = None) -> None:
+        """End it, for good with the first time that it was made the present one."""
+        try:
+            if len(self._cv_tokens) == 1:
+                for hook in self.request.door.teardown:
+                    hook(exc)
+                if "files" in vars(self.request):
+                    self.request.close()
+        finally:
+            token, around = self._cv_tokens.pop()
+            _cv_request.reset(token)
+            if around is not None:
+                around.pop()
+
+
+def present() -> tuple[Any, Request]:
+    """Flask's ``g`` and ``request`` themselves: each look through their proxies takes ten times as long."""
+    return _cv_app.get().g, _cv_request.get().request
 
 
 class Application(Flask):
@@ -60,7 +126,12 @@ class Application(Flask):
     @cached_property
     def doors(self) -> dict[tuple[str, str], Door]:
         """Doors by path and method; known with the first request, when nothing can be set up any more."""
-        if self.url_value_preprocessors or self.config["TRUSTED_HOSTS"] is not None:
+        if (
+            self.url_value_preprocessors
+            or self.teardown_appcontext_funcs
+            or self.config["TRUSTED_HOSTS"] is not None
+            or self.config["SERVER_NAME"] is not None
+        ):
             return {}
         return {
             (rule.rule, method): self._door(rule)
@@ -83,54 +154,44 @@ class Application(Flask):
     def request_context(self, environ: WSGIEnvironment) -> RequestContext:
         """Make the context of a request; a door's has its rule already."""
         door = self.doors.get((environ["PATH_INFO"], environ["REQUEST_METHOD"])) if self._got_first_request else None
-        if door is None or environ.get("SCRIPT_NAME") or _listened_to():
+        if door is None or environ.get("SCRIPT_NAME") or any(_receivers):
             return super().request_context(environ)
-        request = self.request_class(environ)
+        request = _Request(environ, door)
         request.json_module = self.json
-        request.url_rule, request.view_args = door.rule, {}
-        context = _Context(self, environ, request, self._no_session)
-        context.door = door
-        return context
-
-    def create_url_adapter(self, request: Any) -> Any:
-        """Make what matches a request, unless its rule is known."""
-        if request is not None and request.url_rule is not None:
-            return None
-        return super().create_url_adapter(request)
+        return _Context(self, environ, request, self._no_session)
 
     def full_dispatch_request(self) -> Response:
         """Call hooks, view and error handlers, and return the response."""
-        context = request_ctx._get_current_object()  # type: ignore[attr-defined]
+        context = _cv_request.get()
         if context.__class__ is not _Context:
             return super().full_dispatch_request()
+        door: Door = context.request.door
         try:
-            answer = _first(context.door)
+            response = _first(door)
         except Exception as error:
-            answer = self.handle_user_exception(error)
-        response = self.make_response(answer)
+            response = self.handle_user_exception(error)
+        if response.__class__ is not Answered:
+            response = self.make_response(response)
         if context._after_request_functions:
             return self.process_response(response)
-        for hook in context.door.after:
+        for hook in door.after:
             response = hook(response)
-        return response
-
-    def do_teardown_request(self, exc: Any = None, *more: Any) -> None:
-        """Call what is to be called at the end of a request."""
-        context = request_ctx._get_current_object()  # type: ignore[attr-defined]
-        if context.__class__ is not _Context:
-            return super().do_teardown_request(exc, *more)
-        for hook in context.door.teardown:
-            hook(exc)
-        return None
+        answer: Response = response
+        return answer
 
 
-def _listened_to() -> bool:
-    """Whether anyone waits for a signal that a door does not send."""
-    return bool(
-        signals.request_started.receivers
-        or signals.request_finished.receivers
-        or signals.request_tearing_down.receivers
+# Who waits for a signal that a door does not send.
+_receivers = [
+    signal.receivers
+    for signal in (
+        signals.request_started,
+        signals.request_finished,
+        signals.request_tearing_down,
+        signals.appcontext_pushed,
+        signals.appcontext_popped,
+        signals.appcontext_tearing_down,
     )
+]
 
 
 def _first(door: Door) -> Any:
@@ -166,5 +227,5 @@ class Answered(Response):
         """Send it."""
         if self._on_close or environ["REQUEST_METHOD"] == "HEAD":
             return super().__call__(environ, start_response)
-        start_response(self._status, self.headers.to_wsgi_list())
+        start_response(self._status, self.headers._list)
         return self.response  # type: ignore[return-value]

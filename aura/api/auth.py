@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from hashlib import blake2b
 
-from flask import Flask, g, request
+from flask import Flask
 
 from ..errors import Unauthorized
 from ..fronts import grammar_of
 from ..settings import AuthSettings, ClientKey
+from .application import present
 
 
 class Keys:
@@ -44,12 +45,12 @@ def register(app: Flask, settings: AuthSettings, public: frozenset[str]) -> None
 
     @app.before_request
     def authenticate() -> None:
-        here = g._get_current_object()
+        here, request = present()
         here.caller, here.admin, here.known = "", False, not keys
         rule = request.url_rule
         if rule is None or not keys:
             return  # an unknown path is 404 whoever asks
-        key = keys.find(_sent())
+        key = keys.find(_sent(request.environ))
         if key is None:
             if rule.rule in public:
                 return
@@ -58,9 +59,8 @@ def register(app: Flask, settings: AuthSettings, public: frozenset[str]) -> None
         here.known = True
 
 
-def _sent() -> str:
+def _sent(environ: dict[str, str]) -> str:
     """The key of a request, in the header of its client's kind; a query string is no place for one."""
-    environ: dict[str, str] = request.environ
     scheme, _, key = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "bearer":
         return key.strip()

@@ -25,6 +25,7 @@ from ..dialects.ollama import generate as generation
 from ..errors import BadRequest, NotFound
 from ..gateway import Gateway
 from . import door
+from .application import present
 from .message_schemas import Checker
 from .ollama_schemas import CHAT, EMBED, EMBEDDINGS, GENERATE
 from .reading import read_json
@@ -53,7 +54,7 @@ _ASKED = ("prompt", "suffix", "images", "context")
 
 
 def _answered(grammar: str, checker: Checker, asks_nothing: Callable[[Json], bool]) -> Response:
-    here, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
+    here, asked = present()
     call, body = _begun(here, asked, grammar, checker)
     if asks_nothing(body):
         return _loaded(here.gateway, call, body)
@@ -110,7 +111,7 @@ def embeddings() -> Response:
 
 def _embedded(checker: Checker, field: str) -> tuple[Call, Json, Json]:
     """Make embeddings of a field; the call, its body, and OpenAI's answer."""
-    here, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
+    here, asked = present()
     call, body = _begun(here, asked, "embeddings", checker)
     given = body[field] if isinstance(body[field], list) else [body[field]]
     if not all(isinstance(text, str) for text in given):

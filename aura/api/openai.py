@@ -11,6 +11,7 @@ from ..errors import NotFound
 from ..fronts import grammar_of
 from ..gateway import Gateway
 from . import door, listing, schemas
+from .application import present
 from .reading import read_json
 from .requests import check_completion
 
@@ -22,7 +23,7 @@ blueprint = Blueprint("openai", __name__)
 @blueprint.post("/openai/deployments/<deployment>/chat/completions")
 def chat_completions(deployment: str = "") -> Response:
     """Answer a chat, as one body or as a stream of events."""
-    here, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
+    here, asked = present()
     gateway: Gateway = here.gateway
     call = door.new_call(here, asked, "chat")
     limit = gateway.settings.server.max_body
@@ -42,7 +43,7 @@ def chat_completions(deployment: str = "") -> Response:
 @blueprint.post("/openai/deployments/<deployment>/completions")
 def completions(deployment: str = "") -> Response:
     """Continue a text, as one body or as a stream of events."""
-    here, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
+    here, asked = present()
     gateway: Gateway = here.gateway
     call = door.new_call(here, asked, "completions", "completions")
     body = read_json(asked, gateway.settings.server.max_body)

@@ -16,6 +16,7 @@ from ..dialects.responses.kept import history_of, numbered
 from ..errors import BadRequest, NotFound
 from ..gateway import Gateway
 from . import door
+from .application import present
 from .reading import read_json
 from .response_schemas import check_response
 
@@ -30,7 +31,7 @@ _LISTED = 20
 @blueprint.post("/openai/responses")
 def responses() -> Response:
     """Answer items, as one response or as a stream of events."""
-    here, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
+    here, asked = present()
     gateway: Gateway = here.gateway
     call = door.new_call(here, asked, "responses", "responses")
     body = read_json(asked, gateway.settings.server.max_body)
