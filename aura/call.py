@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import IO, Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 import orjson
 
@@ -102,9 +102,8 @@ class Model:
         return capability in self.capabilities
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A provider and a model of it: what an attempt is made at."""
+class Target(NamedTuple):
+    """A provider and a model of it: what an attempt is made at. A key of many tables: a tuple's hash is C's own."""
 
     provider: str
     model: str

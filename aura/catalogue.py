@@ -72,6 +72,8 @@ def cost_usd(usage: Usage, price: Price | None) -> float:
     """
     if price is None:
         return 0.0
+    if not usage.cached_read and not usage.cached_write:
+        return (usage.input * price.input + usage.output * price.output) / 1_000_000
     read = price.input if price.cached_read is None else price.cached_read
     written = price.input if price.cached_write is None else price.cached_write
     lasting = written if price.cached_write_1h is None else price.cached_write_1h

@@ -24,8 +24,17 @@ _WEIGHT = 0.2  # of the newest time in the moving average
 
 
 @dataclass(slots=True)
-class _Known:
+class Known:
+    """What is known of one target.
+
+    Args:
+        labels: its provider and model as metrics show them: a model that no configuration lists is ``other``.
+        in_flight: requests that are open at it now.
+        first_content_s: moving average of the seconds to first content; None if it was never asked.
+    """
+
     circuit: Circuit
+    labels: tuple[str, str]
     in_flight: int = 0
     first_content_s: float | None = None
 
@@ -40,24 +49,26 @@ class Fleet:
     def __init__(self, listed: set[Target], clock: Clock = time.monotonic) -> None:
         self.budget = RetryBudget(clock)
         self._listed, self._clock = listed, clock
-        self._known: OrderedDict[Target, _Known] = OrderedDict()
+        self._known: OrderedDict[Target, Known] = OrderedDict()
 
-    def _of(self, target: Target) -> _Known:
+    def of(self, target: Target) -> Known:
+        """What is known of a target."""
         known = self._known.get(target)
         if known is None:
-            known = self._known[target] = _Known(self._new_circuit(target))
+            labels = target.provider, target.model if target in self._listed else "other"
+            known = self._known[target] = Known(self._new_circuit(target, labels), labels)
             if len(self._known) > MAX_TARGETS:
                 self._known.popitem(last=False)
         return known
 
-    def _new_circuit(self, target: Target) -> Circuit:
+    def _new_circuit(self, target: Target, labels: tuple[str, str]) -> Circuit:
         def changed(before: State, after: State) -> None:
             gauge.set(_LEVELS[after])
             level = logging.WARNING if after in (State.OPEN, State.THROTTLED) else logging.INFO
             log.log(level, "circuit.changed", extra={"target": target.name, "from": before.value, "to": after.value})
             self._watch(circuit)
 
-        gauge = metrics.circuit_state.labels(target.provider, self.label(target))
+        gauge = metrics.circuit_state.labels(*labels)
         gauge.set(0)
         circuit = Circuit(self._clock, random.random, changed)
         return circuit
@@ -72,13 +83,9 @@ class Fleet:
         circuit.show()
         self._watch(circuit)
 
-    def label(self, target: Target) -> str:
-        """The model's name as a metric shows it: a configured one, else ``other``."""
-        return target.model if target in self._listed else "other"
-
     def circuit(self, target: Target) -> Circuit:
         """The target's circuit."""
-        return self._of(target).circuit
+        return self.of(target).circuit
 
     def available(self, target: Target) -> bool:
         """Whether the target would be asked now."""
@@ -95,18 +102,9 @@ class Fleet:
         known = self._known.get(target)
         return known.in_flight if known else 0
 
-    def begun(self, target: Target) -> None:
-        """A request is being sent."""
-        self._of(target).in_flight += 1
-
-    def ended(self, target: Target) -> None:
-        """The request has ended, however."""
-        known = self._of(target)
-        known.in_flight = max(0, known.in_flight - 1)
-
     def first_content(self, target: Target, seconds: float) -> None:
         """Content came after so many seconds."""
-        known = self._of(target)
+        known = self.of(target)
         before = known.first_content_s
         known.first_content_s = seconds if before is None else before + _WEIGHT * (seconds - before)
 

@@ -25,7 +25,7 @@ from .flight import Flights, Unlisted
 from .fronts import FRONTS
 from .guarded import Guard
 from .hedge import Hedging
-from .ledger import Ledger, failed_cost_usd, unpriced
+from .ledger import Ledger, bill
 from .providers import Native, Provider
 from .quota import Quota
 from .race import Beaten, Found, Race, let_go
@@ -390,9 +390,10 @@ class Gateway:
         headers["x-aura-attempts"] = str(call.asked)
         if cost:
             headers["x-aura-cost-usd"] = f"{call.cost_usd:.8f}"
-            if failed := failed_cost_usd(call):
+            failed, unpriced = bill(call)
+            if failed:
                 headers["x-aura-cost-failed-usd"] = f"{failed:.8f}"
-            if unpriced(call):
+            if unpriced:
                 headers["x-aura-unpriced"] = "true"
         if call.dropped:
             headers["x-aura-dropped"] = header.names(call.dropped)

@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from . import metrics
-from .call import Attempt, Call, Price, Usage
+from .call import Attempt, Call, Planned, Price, Usage
 from .catalogue import cost_usd
 from .circuit import Clock
 from .errors import Circuit as Effect
 from .errors import Failure
 from .failover import Step
 from .fleet import Fleet
-from .log import Event
+from .log import Event, told
 
 log = logging.getLogger("aura.gateway")
 
@@ -42,7 +42,7 @@ class Ledger:
         call.target = target
         if not step.fresh:  # in the place of one that met a stale connection
             call.asked += 1
-        self._fleet.begun(target)
+        self._fleet.of(target).in_flight += 1
         if call.trace is not None:
             call.trace.begun(call, step.planned)
 
@@ -89,10 +89,11 @@ class Ledger:
         """An attempt was not made: the target's grammar cannot carry the call."""
         call.asked -= 1
         target = step.planned.target
-        self._fleet.ended(target)
+        known = self._fleet.of(target)
+        known.in_flight = max(0, known.in_flight - 1)
         if step.retry:
             self._fleet.budget.give_back()
-        self._fleet.circuit(target).settle(step.permit, Effect.NEUTRAL)
+        known.circuit.settle(step.permit, Effect.NEUTRAL)
         if call.trace is not None:
             call.trace.ended(call, Attempt(target, "unmade"))
 
@@ -106,52 +107,55 @@ class Ledger:
         usage: Usage | None,
     ) -> None:
         target, duration = step.planned.target, self._clock() - started
-        self._fleet.ended(target)
+        known = self._fleet.of(target)
+        known.in_flight = max(0, known.in_flight - 1)
         if step.retry:
             self._fleet.budget.give_back()
-        self._fleet.circuit(target).settle(step.permit, effect, failure.retry_after if failure else None)
-        metrics.provider_requests[target.provider, self._fleet.label(target)].inc()
+        known.circuit.settle(step.permit, effect, failure.retry_after if failure else None)
+        metrics.provider_requests[known.labels].add(1)
         metrics.provider_duration[(target.provider,)].observe(duration)
         outcome = failure.reason.value if failure else "ok" if effect is None else "left"
-        spent = 0.0 if usage is None else self._bill(call, step, usage, failure is not None)
+        spent = 0.0 if usage is None else self._bill(call, step.planned, known.labels, usage, failure is not None)
         attempt = Attempt(target, outcome, failure, usage, call.first_content_s, duration, spent, step.hedge)
         call.attempts.append(attempt)
         if call.trace is not None:
             call.trace.ended(call, attempt)
 
-    def _bill(self, call: Call, step: Step, usage: Usage, failed: bool) -> float | None:
+    def _bill(self, call: Call, planned: Planned, labels: tuple[str, str], usage: Usage, failed: bool) -> float | None:
         """Count an attempt's tokens and dollars; returns the dollars, None where its price is not known."""
-        target = step.planned.target
-        for kind, count in (
-            ("input", usage.input),
-            ("output", usage.output),
-            ("cached_read", usage.cached_read),
-            ("cached_write", usage.cached_write),
-            ("reasoning", usage.reasoning),
-        ):
-            if count:
-                metrics.tokens[target.provider, kind].inc(count)
-        price = step.planned.model.price
+        tokens, provider = metrics.tokens, planned.target.provider
+        if usage.input:
+            tokens[provider, "input"].add(usage.input)
+        if usage.output:
+            tokens[provider, "output"].add(usage.output)
+        if usage.cached_read:
+            tokens[provider, "cached_read"].add(usage.cached_read)
+        if usage.cached_write:
+            tokens[provider, "cached_write"].add(usage.cached_write)
+        if usage.reasoning:
+            tokens[provider, "reasoning"].add(usage.reasoning)
+        price = planned.model.price
         if price is None:
             return None
         spent = cost_usd(usage, price)
         call.cost_usd += spent
-        label = self._fleet.label(target)
-        metrics.cost[target.provider, label].inc(spent)
+        metrics.cost[labels].add(spent)
         if failed:
-            metrics.failed_cost[target.provider, label].inc(spent)
+            metrics.failed_cost[labels].add(spent)
         return spent
 
     def _note_savings(self, call: Call, usage: Usage, baseline: Price) -> None:
         """What the whole call has cost, failed attempts too, against one answer of the baseline model."""
         billed = [attempt for attempt in call.attempts if attempt.usage is not None]
-        if any(attempt.cost_usd is None for attempt in billed):
-            return
-        billed = [attempt for attempt in billed if attempt.outcome != BEATEN]
+        for attempt in billed:
+            if attempt.cost_usd is None:
+                return
+        if len(billed) > 1:
+            billed = [attempt for attempt in billed if attempt.outcome != BEATEN]
         if len(billed) > 1:  # a rescued answer is the sum of its pieces, its prompt the first's
             first = billed[0].usage or usage
             usage = replace(first, output=sum(attempt.usage.output for attempt in billed if attempt.usage))
-        metrics.savings.inc(max(0.0, cost_usd(usage, baseline) - call.cost_usd))
+        metrics.savings.add(max(0.0, cost_usd(usage, baseline) - call.cost_usd))
 
     def first_content(self, call: Call, step: Step, seconds: float) -> None:
         """The first content of a stream came."""
@@ -177,16 +181,16 @@ class Ledger:
             call.outcome = "error"
         duration = self._clock() - call.started
         if call.cache == "hit":
-            metrics.cache_hits.inc()
+            metrics.cache_hits.add(1)
         elif call.cache == "miss":
-            metrics.cache_misses.inc()
+            metrics.cache_misses.add(1)
         tier = call.tier.value if call.tier else "none"
-        metrics.requests[tier, str(status)].inc()
+        metrics.requests[tier, str(status)].add(1)
         metrics.request_duration[tier, "true" if call.stream else "false"].observe(duration)
         if call.trace is not None:
             call.trace.finish(call)
         if log.isEnabledFor(logging.INFO):
-            log.handle(Event(log.name, "request.done", facts(call, duration)))
+            told(log, Event(log.name, "request.done", facts(call, duration)))
 
     def refused(self, status: int) -> None:
         """A request was refused before it became a call, for want of a key say."""
@@ -197,34 +201,29 @@ class Ledger:
         metrics.overhead.observe(max(0.0, self._clock() - call.started - call.upstream_s))
 
 
-def failed_cost_usd(call: Call) -> float:
-    """The part of a call's cost that failed attempts had."""
-    total = 0.0
+def bill(call: Call) -> tuple[float, bool]:
+    """The part of a call's cost that failed attempts had; whether an attempt was billed whose price is not known."""
+    failed, unpriced = 0.0, False
     for attempt in call.attempts:
-        if attempt.failure is not None:
-            total += attempt.cost_usd or 0.0
-    return total
+        if attempt.cost_usd is None:
+            unpriced = True
+        elif attempt.failure is not None:
+            failed += attempt.cost_usd
+    return failed, unpriced
 
 
 def _hedge(call: Call) -> str | None:
     """What the second attempt beside a late one came to: won, lost, or how it failed; None where there was none."""
-    for attempt in call.attempts:
+    for attempt in call.attempts if len(call.attempts) > 1 else ():
         if attempt.hedge:
             return {"ok": "won", BEATEN: "lost"}.get(attempt.outcome, attempt.outcome)
     return None
 
 
-def unpriced(call: Call) -> bool:
-    """Whether an attempt was billed whose price is not known, so that its cost counts as nothing."""
-    for attempt in call.attempts:  # noqa: SIM110  (asked of every call; any() takes three times as long)
-        if attempt.cost_usd is None:
-            return True
-    return False
-
-
 def facts(call: Call, duration: float) -> dict[str, Any]:
     """What the log line of a call says; never a prompt, an answer or a key."""
     usage = call.usage
+    failed, unpriced = bill(call)
     return {
         "id": call.id,
         "door": call.door,
@@ -242,8 +241,8 @@ def facts(call: Call, duration: float) -> dict[str, Any]:
         "tokens_in": usage.input if usage else None,
         "tokens_out": usage.output if usage else None,
         "cost_usd": round(call.cost_usd, 8),
-        "cost_failed_usd": round(failed_cost_usd(call), 8) or None,
-        "unpriced": unpriced(call) or None,
+        "cost_failed_usd": round(failed, 8) or None,
+        "unpriced": unpriced or None,
         "hedge": _hedge(call),
         "cache": call.cache,
         "masked": None if call.mask is None else call.mask.counts.total(),

@@ -69,8 +69,21 @@ class Event(logging.LogRecord):
         self.name, self.msg, self.created = logger, event, time.time()
         self.fields = fields
 
+    def getMessage(self) -> str:  # noqa: N802  (logging's name)
+        """The event."""
+        return str(self.msg)
+
 
 _EMPTY = vars(logging.makeLogRecord({"levelno": logging.INFO, "levelname": "INFO"}))
+
+
+def told(logger: logging.Logger | None, event: Event) -> None:
+    """Hand an event to who hears a logger that is enabled for it, as ``logger.handle`` does; nothing filters here."""
+    while logger is not None:
+        for handler in logger.handlers:
+            if event.levelno >= handler.level:
+                handler.handle(event)
+        logger = logger.parent if logger.propagate else None
 
 
 def fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -143,6 +156,11 @@ class Handler(logging.Handler):
     def createLock(self) -> None:  # noqa: N802  (logging's name)
         """Make none."""
         self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write one line; there are no filters, and no lock is needed."""
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""

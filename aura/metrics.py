@@ -32,14 +32,16 @@ registry = CollectorRegistry()
 class Tally:
     """A counter's number: counted without the checks that ``Counter.inc`` makes each time."""
 
-    __slots__ = ("_add",)
+    __slots__ = ("add", "metric")
 
     def __init__(self, counter: Counter) -> None:
-        self._add: Callable[[float], None] = counter._value.inc
+        self.metric = counter
+        self.add: Callable[[float], None] = counter._value.inc
+        """Adds to the number."""
 
     def inc(self, amount: float = 1.0) -> None:
         """Add to the number."""
-        self._add(amount)
+        self.add(amount)
 
 
 class Spread:
@@ -119,8 +121,8 @@ provider_duration = Histograms(
         registry=registry,
     )
 )
-cache_hits = Counter("aura_cache_hits_total", "Answers that came from the cache.", registry=registry)
-cache_misses = Counter("aura_cache_misses_total", "Look-ups that found no answer.", registry=registry)
+cache_hits = Tally(Counter("aura_cache_hits_total", "Answers that came from the cache.", registry=registry))
+cache_misses = Tally(Counter("aura_cache_misses_total", "Look-ups that found no answer.", registry=registry))
 # Workers that share a cache count the same answers.
 _OF_ALL: Literal["livemostrecent", "livesum"] = "livemostrecent" if os.environ.get(CACHE_FOLDER) else "livesum"
 cache_entries = Gauge("aura_cache_entries", "Answers in the local cache.", multiprocess_mode=_OF_ALL, registry=registry)
@@ -146,11 +148,13 @@ redis_down = Gauge(
     multiprocess_mode="livemax",
     registry=registry,
 )
-cache_saved_seconds = Counter(
-    "aura_cache_saved_seconds_total", "Seconds that the providers took for answers given again.", registry=registry
+cache_saved_seconds = Tally(
+    Counter(
+        "aura_cache_saved_seconds_total", "Seconds that the providers took for answers given again.", registry=registry
+    )
 )
-cache_saved_usd = Counter(
-    "aura_cache_saved_usd_total", "US dollars that answers given again had cost.", registry=registry
+cache_saved_usd = Tally(
+    Counter("aura_cache_saved_usd_total", "US dollars that answers given again had cost.", registry=registry)
 )
 time_to_first_token = Histograms(
     Histogram(
@@ -183,8 +187,10 @@ failed_cost = Counters(
         registry=registry,
     )
 )
-savings = Counter(
-    "aura_savings_usd_total", "US dollars saved against asking the baseline model every time.", registry=registry
+savings = Tally(
+    Counter(
+        "aura_savings_usd_total", "US dollars saved against asking the baseline model every time.", registry=registry
+    )
 )
 failovers = Counter(
     "aura_failovers_total",

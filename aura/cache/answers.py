@@ -177,8 +177,8 @@ class AnswerCache:
         age = max(0.0, self._clock() - head.at)
         if age > head.ttl or (control.max_age is not None and age > control.max_age):
             return None
-        metrics.cache_saved_seconds.inc(max(0.0, head.seconds))
-        metrics.cache_saved_usd.inc(max(0.0, head.usd))
+        metrics.cache_saved_seconds.add(max(0.0, head.seconds))
+        metrics.cache_saved_usd.add(max(0.0, head.usd))
         return Stored(data, age, head.target)
 
     def _unpacked(self, key: str, entry: bytes) -> tuple[Head, bytes]:

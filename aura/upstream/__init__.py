@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from requests import PreparedRequest, Session
+from requests.hooks import default_hooks
 
 from ..call import HttpRequest
 from .adapter import Adapter
 from .response import MAX_BODY, Response
 
 __all__ = ["Response", "Upstream", "session"]
+
+
+class _Prepared(PreparedRequest):
+    """A request that needs no more preparing. What requests sets up for each has its first value here."""
+
+    _cookies = None
+    _body_position = None
+    hooks = default_hooks()
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.method, self.url = request.method, request.url
+        self.headers = request.headers  # type: ignore[assignment]
+        self.body = request.body if request.upload is None else request.upload  # type: ignore[assignment]
 
 
 class Upstream:
@@ -44,13 +58,7 @@ class Upstream:
                 ``BAD_RESPONSE``.
             ValueError: the URL or a header cannot be sent (it holds a line end, say).
         """
-        prepared = PreparedRequest()
-        prepared.method = request.method
-        prepared.url = request.url
-        prepared.headers = request.headers  # type: ignore[assignment]
-        prepared.body = request.body
-        if request.upload is not None:
-            prepared.body = request.upload  # type: ignore[assignment]
+        prepared = _Prepared(request)
         response = self._adapter.send(prepared, deadline=deadline, fresh=fresh)
         prepared.body = None  # a stream may stay open for minutes, and its request be megabytes
         return response

@@ -8,7 +8,6 @@ Facts
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import IO, Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -21,6 +20,9 @@ MAX_HEADERS = 200
 MAX_INTERIM = 10_000
 _BODILESS = (204, 304)
 _PIECE = 64 * 1024
+# Lower-case names of headers by what was sent. A cache of bounded size.
+_keys: dict[bytes, str] = {}
+_MAX_KEYS = 512
 
 
 class Connection:
@@ -64,14 +66,17 @@ class Connection:
         """
         self._reset()
         wire = self.wire
-        # What the provider said before it hung up may still be there: a 413, say.
-        with suppress(OSError):
+        try:
             self._sent_all = wire.send(request, deadline)
             while upload is not None and self._sent_all and (piece := upload.read(_PIECE)):
                 self._sent_all = wire.send(piece, deadline)
-        with suppress(OSError):
+        except OSError:
+            pass  # what the provider said before it hung up may still be there: a 413, say
+        try:
             while not self.head and (data := wire.receive(deadline)):
                 self.feed(data)
+        except OSError:
+            pass
         if not self.head:
             raise self._broken()
 
@@ -138,9 +143,9 @@ class Connection:
             raise _bad("the head of the answer is too large")
         if self.head:
             return  # a trailer
-        key = name.decode("latin-1").lower()
-        text = value.decode("latin-1").strip()
-        self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+        headers = self.headers
+        key, text = _keys.get(name) or _key(name), value.decode("latin-1").strip()
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -168,6 +173,13 @@ class Connection:
         self.headers = {}
         if self._interim > MAX_INTERIM:
             raise _bad("interim answers without end")
+
+
+def _key(name: bytes) -> str:
+    key = name.decode("latin-1").lower()
+    if len(_keys) < _MAX_KEYS:
+        _keys[name] = key
+    return key
 
 
 def _bad(message: str) -> Failure:

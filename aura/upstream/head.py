@@ -90,25 +90,52 @@ def _proxy(parts: SplitResult) -> Proxy:
     return Proxy(parts.hostname, parts.port or _PORTS["http"], authorization)
 
 
+class _Form(NamedTuple):
+    """How headers are written that have the same names in the same order.
+
+    Args:
+        lines: with a place for each value that is sent.
+        many: how many lines that are.
+        kept: the places of the values that are sent; None: all are.
+    """
+
+    lines: str
+    many: int
+    kept: tuple[int, ...] | None
+
+
+# By the names. A cache of bounded size: a provider is asked in one or two forms.
+_forms: dict[tuple[str, ...], _Form] = {}
+_MAX_FORMS = 512
+
+
+def _form(names: tuple[str, ...]) -> _Form:
+    lower = [name.lower() for name in names]
+    kept = tuple(place for place, name in enumerate(lower) if name not in _OWN)
+    if not all(_NAME.fullmatch(names[place]) for place in kept):
+        raise ValueError("a header's name is malformed")
+    lines = [f"{names[place].replace('%', '%%')}: %s\r\n" for place in kept]
+    if "user-agent" not in lower:
+        lines.append(_AGENT)
+    form = _Form("".join(lines), len(lines), None if len(kept) == len(names) else kept)
+    if len(_forms) < _MAX_FORMS:
+        _forms[names] = form
+    return form
+
+
 def head(start: str, headers: Mapping[str, Any], length: int) -> bytes:
     """Write a request's head.
 
     Raises:
         ValueError: a header would end its line, or its name is none.
     """
-    lines, agent = [start], _AGENT
-    for name, value in headers.items():
-        lower = name.lower()
-        if lower in _OWN:
-            continue
-        if lower == "user-agent":
-            agent = ""
-        if not _NAME.fullmatch(name):
-            raise ValueError("a header's name is malformed")
-        lines.append(f"{name}: {value}\r\n")
-    text = "".join((*lines, agent, f"content-length: {length}\r\n\r\n"))
+    names, values = tuple(headers), tuple(headers.values())
+    form = _forms.get(names) or _form(names)
+    if form.kept is not None:
+        values = tuple(values[place] for place in form.kept)
+    text = f"{start}{form.lines % values}content-length: {length}\r\n\r\n"
     # Counted once for all: more line ends than lines mean that a value brought its own.
-    ends = len(lines) + start.count("\n") + (1 if agent else 0) + 1
+    ends = start.count("\n") + form.many + 2
     if text.count("\r") != ends or text.count("\n") != ends or "\0" in text:
         raise ValueError("a header holds a line end")
     return text.encode("latin-1")

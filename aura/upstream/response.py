@@ -78,6 +78,8 @@ class Response(requests.Response):
         connection = self._held()
         if int(self.headers.get("content-length") or 0) > self._limit:
             raise _too_large()
+        if connection.complete and len(connection.parts) == 1 and self._inflate is None and not connection.surplus:
+            return connection.parts.pop()
         try:
             body = self.read_some(deadline)
             if connection.complete and not connection.parts and self._inflate is None:
@@ -229,7 +231,10 @@ class _Inflater:
 
 
 def _inflater(headers: dict[str, str]) -> _Inflater | None:
-    coding = headers.get("content-encoding", "").lower()
+    coding = headers.get("content-encoding")
+    if coding is None:
+        return None
+    coding = coding.lower()
     if coding in ("", "identity"):
         return None
     if coding in ("gzip", "x-gzip"):
