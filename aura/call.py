@@ -14,6 +14,7 @@ from .errors import Failure
 Json = dict[str, Any]
 
 # What a part that is not text costs, about: a picture in high detail, a page or two of a document, half a minute.
+_SIZED = frozenset(("tools", "functions", "response_format", "format"))
 _PART_TOKENS = {"image_url": 800, "file": 1500, "input_audio": 500}
 
 
@@ -34,10 +35,13 @@ def estimate_tokens(body: Json) -> int:
     total = 0.0
     for message in body.get("messages") or ():
         if isinstance(message, dict):
-            total += 4 + _message_tokens(message)
-    for key in ("tools", "functions", "response_format", "format"):
-        if body.get(key):
-            total += len(orjson.dumps(body[key])) / 4
+            content = message.get("content")
+            if isinstance(content, str) and len(message) == 2 and "role" in message:
+                total += 4 + text_tokens(content)
+            else:
+                total += 4 + _message_tokens(message)
+    if not _SIZED.isdisjoint(body):
+        total += sum(len(orjson.dumps(body[key])) for key in _SIZED if body.get(key)) / 4
     return round(total)
 
 
@@ -234,6 +238,7 @@ class Plan:
         signature: text that is equal for plans that may share a cached answer.
         preferred: the target that would come first if every target were available.
         max_tokens: the least of the targets' own ``max_tokens``.
+        goes_on: the call goes on with a conversation; not looked at where the client named its target.
     """
 
     targets: list[Planned]
@@ -244,6 +249,7 @@ class Plan:
     signature: str = ""
     preferred: Target | None = None
     max_tokens: int | None = None
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,9 @@ def request_out(body: Json, model: Model) -> Translation:
     if KEY in body:
         body, dropped = without(body)
         _shorten_stop(body, dropped)
-    out = {key: value for key, value in body.items() if key not in _OURS}
+    out = body.copy()
+    for key in _OURS:
+        out.pop(key, None)
     out["model"] = model.name
     if out.get("stream"):
         given = out.get("stream_options")
@@ -106,7 +108,7 @@ def response_in(body: Json, translation: Translation) -> Json:
     if not isinstance(choices, list) or not choices:
         raise Failure(Reason.BAD_RESPONSE, "the answer has no choices")
     whole = [_whole_choice(choice) for choice in choices]
-    if any(mended is not choice for mended, choice in zip(whole, choices, strict=True)):
+    if whole != choices:  # the same objects, as a rule, which are not looked into
         body = {**body, "choices": whole}
     if not body.get("model"):
         body["model"] = translation.model
@@ -244,7 +246,9 @@ def usage_in(usage: Any) -> Usage:
 
 
 def _count(value: Any) -> int:
-    return int(value) if isinstance(value, int | float) and value > 0 else 0
+    if value.__class__ is int:
+        return max(value, 0)
+    return int(value) if isinstance(value, (int, float)) and value > 0 else 0
 
 
 def error_in(status: int, headers: Mapping[str, str], body: bytes) -> Failure:  # noqa: ARG001  (the dialects' shape)

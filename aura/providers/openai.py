@@ -101,7 +101,8 @@ def adapt(body: Json, model: Model, own: bool = False) -> tuple[Json, list[str]]
         return body, []
     if own:
         _check_names(body)
-    out, dropped = dict(body), list[str]()
+    out: Json = dict(body)
+    dropped: list[str] = []
     out["messages"] = [_message_out(message) for message in out["messages"]]
     if not model.known:
         return out, dropped

@@ -17,10 +17,10 @@ from ..ceiling import prompt_tokens
 from ..errors import BadRequest, NotFound
 from ..settings import Settings
 from .access import Access, Allowed, not_allowed
-from .conversations import Conversations, beginnings
+from .conversations import Conversations, beginnings, goes_on
 from .directory import Directory
 from .draft import LEAST_ANSWERS, Draft
-from .needs import Needs, Options, needs_of, options_of, tier_named
+from .needs import NO_OPTIONS, Needs, Options, needs_of, options_of, tier_named
 from .strategies import STRATEGIES, Candidate, Fleet, Random, no_chance
 
 AUTO = ("auto", "aura")
@@ -166,7 +166,7 @@ class Router:
     def remember(self, call: Call, plan: Plan, target: Target) -> None:
         """Note who answered, so that the conversation stays there."""
         if plan.preferred is not None and plan.tier is not None:
-            self._conversations.keep(call, plan.tier, target if target == plan.preferred else None)
+            self._conversations.keep(call, plan.goes_on, plan.tier, target if target == plan.preferred else None)
 
     def _named_plan(self, ask: Ask) -> Plan:
         """The plan of a call that names its targets: those, and nothing else."""
@@ -185,12 +185,13 @@ class Router:
 
     def _routed_plan(self, ask: Ask, judge: Judge) -> Plan:
         """The plan of a call that leaves the choice to a tier."""
-        place = self._conversations.place(ask.call) if ask.memory else None
+        later = goes_on(ask.call)
+        place = self._conversations.place(ask.call) if later and ask.memory else None
         verdict, tier = None, ask.wish.tier
         if tier is None:
             verdict = judge(ask.call.body)
             tier = verdict.tier
-            kept = place.tier if place is not None else _begun(ask, judge, tier)
+            kept = place.tier if place is not None else _begun(ask, judge, tier) if later else None
             if kept is not None and _RANK[kept] > _RANK[tier]:
                 tier = kept
             ceiling = ask.wish.ceiling
@@ -213,7 +214,7 @@ class Router:
         if len(well) != len(targets):
             well += [planned for planned in targets if planned not in well]
         plan = _plan(draft, well, chosen)
-        plan.verdict, plan.preferred = verdict, targets[0].target
+        plan.verdict, plan.preferred, plan.goes_on = verdict, targets[0].target, later
         return plan
 
     def _is_usual(self, ask: Ask) -> bool:
@@ -320,6 +321,8 @@ class Router:
     def _signature(self, plan: Plan, ask: Ask) -> str:
         """What a stored answer may be shared by: everything that was chosen, nothing that is so only for now."""
         wish = ask.wish
+        if wish is _ANY_TIER and ask.options is NO_OPTIONS and ask.allowed is None:
+            return f"{self._generation} {plan.tier}"
         named = (wish.pinned,) if wish.pinned is not None else wish.first
         parts = [self._generation, plan.tier.value if plan.tier and not plan.pinned else "-"]
         parts += [candidate.target.name for candidate in named]
@@ -333,7 +336,7 @@ class Router:
 
 
 def _begun(ask: Ask, judge: Judge, tier: Tier) -> Tier | None:
-    """The highest tier that a conversation's earlier turns are judged to need, where nobody here has answered them.
+    """The highest tier that the earlier turns of a conversation are judged to need, which nobody here has answered.
 
     Other workers and instances have, or they were answered from the cache: each must come to the same tier.
     """

@@ -38,20 +38,19 @@ class Conversations:
         self._places: OrderedDict[int, Place] = OrderedDict()
 
     def place(self, call: Call) -> Place | None:
-        """Where the conversation that a call goes on with is; None for one that begins."""
-        if not self._places or not _goes_on(call):
-            return None
-        return self._places.get(_key(call))
+        """Where the conversation is that a call goes on with."""
+        return self._places.get(_key(call)) if self._places else None
 
-    def keep(self, call: Call, tier: Tier, target: Target | None) -> None:
+    def keep(self, call: Call, later: bool, tier: Tier, target: Target | None) -> None:
         """Note who answered.
 
         Args:
+            later: the call goes on with a conversation, as :func:`goes_on` says.
             target: None keeps the one that is known: the conversation was answered elsewhere for this once.
         """
         key = _key(call)
         before = self._places.pop(key, None)
-        if before is not None and _goes_on(call):
+        if before is not None and later:
             if TIERS.index(before.tier) > TIERS.index(tier):
                 tier, target = before.tier, before.target
             elif target is None and before.tier is tier:
@@ -62,23 +61,21 @@ class Conversations:
 
 
 def beginnings(call: Call) -> list[Json]:
-    """A conversation's body as it was when its first turn of the user's was asked, and its latest ones before now."""
-    messages = call.body.get("messages")
-    if not _goes_on(call) or not isinstance(messages, list):
-        return []
+    """The body of a conversation that goes on, as it was at the user's first turn and at the latest ones before now."""
+    messages = call.body.get("messages") or []
     roles = [_role(message) for message in messages]
     answered = len(roles) - roles[::-1].index("assistant") if "assistant" in roles else 0
     ends = [place + 1 for place in range(answered) if roles[place] == "user"]
     return [{**call.body, "messages": messages[:end]} for end in (*ends[:1], *ends[1:][-_LATEST:])]
 
 
-def _goes_on(call: Call) -> bool:
+def goes_on(call: Call) -> bool:
     """Whether a call has more than a conversation's beginning: a turn after the first of the user."""
     messages = call.body.get("messages")
     if not isinstance(messages, list):
         return False
     for message in messages:  # noqa: SIM110  (asked of every call; any() takes three times as long)
-        if _role(message) in ("assistant", "tool"):
+        if isinstance(message, dict) and message.get("role") in ("assistant", "tool"):
             return True
     return False
 
@@ -94,9 +91,11 @@ def _key(call: Call) -> int:
     """
     parts: list[Any] = [call.caller]
     for message in call.body.get("messages") or ():
-        role = _role(message)
-        parts.append(role if isinstance(role, str) else None)
-        parts.append(_part(message.get("content") if isinstance(message, dict) else None, _DEPTH))
+        role = content = None
+        if isinstance(message, dict):
+            role, content = message.get("role"), message.get("content")
+        short = isinstance(content, str) and len(content) <= 2 * _ENDS
+        parts += (role if isinstance(role, str) else None, content if short else _part(content, _DEPTH))
         if role == "user":
             break
     return hash(tuple(parts))

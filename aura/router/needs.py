@@ -42,6 +42,7 @@ _FORMATS = {"json_schema": JSON_SCHEMA, "json_object": JSON_OBJECT}
 _OPENAIS = ("openai", "azure")
 _TIERS = {name: tier for tier in Tier for name in (tier.value.lower(), f"aura-{tier.value.lower()}")}
 _OPTIONS = frozenset({"tier", "fallbacks", "cache", "max_cost_usd"})
+_DEMANDING = frozenset(("tools", "functions", "response_format", "modalities", KEY))
 TIER_HEADER = "X-Aura-Tier"
 
 
@@ -73,7 +74,7 @@ class Options:
     max_cost_usd: float | None = None
 
 
-_NONE = Options()
+NO_OPTIONS = Options()
 
 
 def tier_named(name: str) -> Tier | None:
@@ -130,7 +131,7 @@ def _speaks_anthropic(provider_type: str, base_url: str) -> bool:
 
 def needs_of(call: Call) -> Needs:
     """Read what a call needs, in one pass over its messages; nothing is looked into deeper than a part's type."""
-    body = call.body
+    body, only = call.body, ""
     mask = EMBEDDINGS if call.door == "embeddings" else CHAT
     for message in body.get("messages") or ():
         content = message.get("content") if isinstance(message, dict) else None
@@ -138,6 +139,16 @@ def needs_of(call: Call) -> Needs:
             for part in content:
                 if isinstance(part, dict):
                     mask |= _need_of_part(part)
+    if not _DEMANDING.isdisjoint(body):
+        only = only_of(body)
+        mask |= _demands(body) | (GRAMMARS[call.grammar] if only else 0)
+    limit = _count(body.get("max_completion_tokens")) or _count(body.get("max_tokens"))
+    return Needs(mask, estimate_tokens(body), limit, _count(body.get("n")) or 1, only)
+
+
+def _demands(body: Json) -> int:
+    """The bits of what the fields of a body need that are not its messages."""
+    mask = 0
     if (body.get("tools") and body.get("tool_choice") != "none") or body.get("functions"):
         mask |= TOOLS
     wanted = body.get("response_format")
@@ -146,11 +157,7 @@ def needs_of(call: Call) -> Needs:
     modalities = body.get("modalities")
     if isinstance(modalities, list) and "audio" in modalities:
         mask |= AUDIO
-    only = only_of(body) if KEY in body else ""
-    if only:
-        mask |= GRAMMARS[call.grammar]
-    limit = _count(body.get("max_completion_tokens")) or _count(body.get("max_tokens"))
-    return Needs(mask, estimate_tokens(body), limit, _count(body.get("n")) or 1, only)
+    return mask
 
 
 def place_of(body: Json, bit: int) -> str | None:
@@ -173,7 +180,7 @@ def _need_of_part(part: Json) -> int:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return value if value.__class__ is int and value > 0 else 0
 
 
 def options_of(call: Call) -> Options:
@@ -186,7 +193,7 @@ def options_of(call: Call) -> Options:
     header = call.headers.get("x-aura-tier")
     given, named = body.get("aura"), body.get("fallbacks")
     if header is None and given is None and named is None:
-        return _NONE
+        return NO_OPTIONS
     own = _checked(given)
     tier = _tier(header, TIER_HEADER)
     inner = _tier(own.get("tier"), "aura.tier")
