@@ -61,7 +61,10 @@ def _message_tokens(message: Json) -> float:
 
 
 class Tier(StrEnum):
-    """How capable a model a prompt needs; the order of the members is the order of the tiers."""
+    """How capable a model a prompt needs; the order of the members is the order of the tiers.
+
+    A call's own path reads ``_value_``, which is ``value`` without two calls of Python's.
+    """
 
     ECO = "ECO"
     BALANCED = "BALANCED"

@@ -90,7 +90,7 @@ class Fleet:
     def available(self, target: Target) -> bool:
         """Whether the target would be asked now."""
         known = self._known.get(target)
-        return known is None or known.circuit.available()
+        return known is None or known.circuit.wait() <= 0
 
     def first_content_s(self, target: Target) -> float | None:
         """Moving average of the seconds to first content; None if it was never asked."""

@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import orjson
@@ -195,9 +196,7 @@ class Gateway:
             AuraError: nothing is left to be asked.
         """
 
-        def make(step: Step) -> Found[Result] | None:
-            return self._made(call, attempts, attempt, step)
-
+        make: Callable[[Step], Found[Result] | None] = partial(self._made, call, attempts, attempt)
         if hedging is not None:
             make = Race(hedging, attempts, call.stream, make, lambda found: let_go(self.ledger, call, found)).run
         while (step := attempts.next()) is not None:
@@ -381,7 +380,7 @@ class Gateway:
         """What every answer says of how it came about."""
         headers = {"x-request-id": call.id, "x-aura-cache": call.cache, **self.quota.headers(call)}
         if call.tier:
-            headers["x-aura-tier"] = call.tier.value
+            headers["x-aura-tier"] = call.tier._value_
         if call.score is not None:
             headers["x-aura-score"] = f"{call.score:.4f}"
         if call.target:

@@ -184,7 +184,7 @@ class Ledger:
             metrics.cache_hits.add(1)
         elif call.cache == "miss":
             metrics.cache_misses.add(1)
-        tier = call.tier.value if call.tier else "none"
+        tier = call.tier._value_ if call.tier else "none"
         metrics.requests[tier, str(status)].add(1)
         metrics.request_duration[tier, "true" if call.stream else "false"].observe(duration)
         if call.trace is not None:
@@ -229,7 +229,7 @@ def facts(call: Call, duration: float) -> dict[str, Any]:
         "door": call.door,
         "route": call.route,
         "tenant": call.caller or None,
-        "tier": call.tier.value if call.tier else None,
+        "tier": call.tier._value_ if call.tier else None,
         "score": None if call.score is None else round(call.score, 4),
         "target": call.target.name if call.target else None,
         "attempts": call.asked,

@@ -18,6 +18,8 @@ _NO_EFFORT = (None, "none", "minimal")
 def reasons(body: Json, model: Model) -> bool:
     """Whether the call makes the model think before it speaks."""
     effort, thinking = body.get("reasoning_effort"), body.get("thinking")
+    if effort is None and thinking is None:
+        return "reasoning" in model.capabilities and not model.can("thinks_when_asked")
     if effort not in _NO_EFFORT or (isinstance(thinking, dict) and thinking.get("type") not in (None, "disabled")):
         return True
     return model.can("reasoning") and not model.can("thinks_when_asked") and effort != "none"

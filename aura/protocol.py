@@ -212,7 +212,7 @@ class Head:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Put one header into the environ."""
-        self._count += 1
+        self._count = count = self._count + 1
         key = _keys.get(name)
         if key is None:
             key = _key(name)
@@ -224,7 +224,7 @@ class Head:
             text = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{text}"
         if key:
             environ[key] = text
-        if self._count > MAX_HEADERS:
+        if count > MAX_HEADERS:
             self._error = _too_large(f"There are more than {MAX_HEADERS} headers.")
 
     def on_headers_complete(self) -> None:

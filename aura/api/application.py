@@ -215,8 +215,8 @@ class Answered(Response):
 
     def __init__(self, body: bytes | Iterable[bytes], status: int, headers: list[tuple[str, str]]) -> None:
         # Response's own __init__ looks at every header several times, and once more when it goes out.
-        self.headers = Headers()
-        self.headers._list = headers
+        self.headers = named = Headers.__new__(Headers)
+        named._list = headers
         self.direct_passthrough = True
         self._on_close = []
         self.response = [body] if isinstance(body, bytes) else body

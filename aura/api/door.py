@@ -102,7 +102,7 @@ def watched(gateway: Gateway, call: Call, asked: Request, answering: Callable[[]
     try:
         gateway.quota.admit(call)
         answer = answering()
-        if watch is not None and isinstance(answer.stream, Relay | Passed):
+        if watch is not None and isinstance(answer.stream, (Relay, Passed)):
             streaming = True
             answer.stream.closed = watch.stop
     except disconnect.ClientGone:

@@ -230,6 +230,8 @@ def usage_in(usage: Any) -> Usage:
         return Usage()
     prompt = usage.get("prompt_tokens_details")
     completion = usage.get("completion_tokens_details")
+    if prompt is None and completion is None:
+        return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
     prompt = prompt if isinstance(prompt, dict) else {}
     completion = completion if isinstance(completion, dict) else {}
     total, written = _count(usage.get("prompt_tokens")), _count(prompt.get("cache_creation_tokens"))
@@ -246,8 +248,8 @@ def usage_in(usage: Any) -> Usage:
 
 
 def _count(value: Any) -> int:
-    if value.__class__ is int:
-        return max(value, 0)
+    if value.__class__ is int and value >= 0:
+        return value
     return int(value) if isinstance(value, (int, float)) and value > 0 else 0
 
 

@@ -137,9 +137,9 @@ class Connection:
             raise _bad("more came than was asked for")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_count += 1
-        self._head_size += len(name) + len(value)
-        if self._head_count > MAX_HEADERS or self._head_size > MAX_HEAD:
+        self._head_count = count = self._head_count + 1
+        self._head_size = size = self._head_size + len(name) + len(value)
+        if count > MAX_HEADERS or size > MAX_HEAD:
             raise _bad("the head of the answer is too large")
         if self.head:
             return  # a trailer
