@@ -119,6 +119,9 @@ class Reply:
 
     def write(self, piece: bytes) -> None:
         """Send a piece of the body, behind the head if it is the first."""
+        if self.begun and self._chunked:
+            self._connection.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+            return
         head = b"" if self.begun else self._head()
         if not self._sends_body:
             piece = b""

@@ -187,6 +187,7 @@ class Chunk:
         finished: number of choices that ended with this step (their ``finish_reason`` came).
         usage: the usage so far, where the step tells it.
         last: the grammar's terminal event: nothing follows.
+        text: a piece of the first choice's text, where the body says nothing else, as nine of ten do; empty elsewhere.
     """
 
     body: Json | None
@@ -196,6 +197,7 @@ class Chunk:
     finished: int = 0
     usage: Usage | None = None
     last: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -310,15 +310,18 @@ class Relay:
             if chunk.usage is not None:
                 self._usage = chunk.usage
             if keeping and chunk.body is not None:
-                self._remember(chunk.body)
+                self._remember(chunk.body, chunk.text)
         data = self._writer.write(chunks, self._opened.incoming.dialect == self._front.name)
         self._size += len(data)
         return data
 
-    def _remember(self, body: Json) -> None:
+    def _remember(self, body: Json, text: str) -> None:
         """Put the answer together, to be stored or continued; what does not fit is passed on all the same."""
         try:
-            self._assembler.add(body)
+            if text:
+                self._assembler.say(body, text)
+            else:
+                self._assembler.add(body)
         except (AttributeError, KeyError, TypeError, ValueError):
             self._size = MAX_STORED + 1
 

@@ -82,14 +82,10 @@ class Decoder:
 
     def _whole(self, data: bytes) -> list[Event]:
         """Cut bytes that are whole events of one line of data each, as most reads are; none if they are not."""
-        if data[-2:] != b"\n\n" or b"\r" in data or len(data) > self._limit:
+        if data[:6] != b"data: " or data[-2:] != b"\n\n" or b"\r" in data or len(data) > self._limit:
             return []
-        events = []
-        for part in data[:-2].split(b"\n\n"):
-            if part[:6] != b"data: " or b"\n" in part:
-                return []
-            events.append(Event("", part[6:]))
-        return events
+        parts = data[6:-2].split(b"\n\ndata: ")
+        return [Event("", part) for part in parts] if data.count(b"\n") == 2 * len(parts) else []
 
     def finish(self) -> list[Event]:
         """Take the end of the stream. What stands without a closing blank line still counts: vendors forget it."""

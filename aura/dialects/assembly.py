@@ -11,10 +11,21 @@ from ..call import Json
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 
 _PIECED = ("function", "custom", "index")
-# What a piece of text consists of: nine of ten chunks say nothing else.
 # Pieces that are kept apart: one of a few letters takes twenty times their room.
 _LOOSE = 64
+# What a piece of text consists of: nine of ten chunks say nothing else.
 _PLAIN = frozenset(("index", "delta", "logprobs", "finish_reason"))
+
+
+def plain_text(piece: Any) -> str:
+    """The text of a piece of the first choice that says nothing else; empty for any other."""
+    if piece.__class__ is dict and not piece.get("index") and _PLAIN.issuperset(piece):
+        delta = piece.get("delta")
+        if delta.__class__ is dict and len(delta) == 1:
+            text = delta.get("content")
+            if text.__class__ is str and piece.get("logprobs") is None and piece.get("finish_reason") is None:
+                return text
+    return ""
 
 
 class Assembler:
@@ -46,6 +57,16 @@ class Assembler:
             elif delta.get("tool_calls") or delta.get("function_call"):
                 self.in_tool_call = True
 
+    def say(self, chunk: Json, text: str) -> None:
+        """Take the next chunk, which says nothing but a piece of the first choice's text."""
+        if not self._known.issuperset(chunk):
+            self._note_head(chunk)
+        choice = self._choices.get(0)
+        if choice is None:
+            choice = self._choices[0] = _Choice(0)
+        choice.keep("content", text)
+        self.in_tool_call = False
+
     def _note_head(self, chunk: Json) -> None:
         for key, value in chunk.items():
             if value and key not in self._known:
@@ -73,12 +94,9 @@ class _Choice:
 
     def add(self, piece: Json) -> None:
         """Take the next piece."""
-        delta = piece.get("delta")
-        if delta and len(delta) == 1 and _PLAIN.issuperset(piece):
-            text = delta.get("content")
-            if text.__class__ is str and piece.get("logprobs") is None and piece.get("finish_reason") is None:
-                self._keep("content", text)
-                return
+        if text := plain_text(piece):
+            self.keep("content", text)
+            return
         for key, value in piece.items():
             if key == "delta":
                 self._add_delta(value or {})
@@ -88,7 +106,8 @@ class _Choice:
             elif value is not None and (value != {} or key not in self._body):  # Azure ends with empty filter results
                 self._body[key] = value
 
-    def _keep(self, key: str, text: str) -> None:
+    def keep(self, key: str, text: str) -> None:
+        """Take a piece of a text."""
         pieces = self._texts.setdefault(key, [])
         pieces.append(text)
         if len(pieces) > _LOOSE:
@@ -100,7 +119,7 @@ class _Choice:
             if value is None:
                 continue
             if isinstance(value, str) and key in _TEXTS:
-                self._keep(key, value)
+                self.keep(key, value)
             elif key == "tool_calls":
                 for call in value:
                     self._call_of(call).add(call)

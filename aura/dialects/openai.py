@@ -19,6 +19,7 @@ import orjson
 from ..call import Chunk, Json, Model, Translation, Usage
 from ..errors import Failure, Reason, reason_for_status
 from ..sse import Decoder, Event, LineDecoder
+from .assembly import plain_text
 from .beyond import KEY, without
 
 name = "openai"
@@ -157,8 +158,11 @@ class ChunkReader:
         if choices:
             if not isinstance(choices, list):
                 raise ValueError("choices are a list")
-            for choice in choices:
-                self._choice(choice, chunk)
+            if self._expected == 1 and len(choices) == 1 and (text := plain_text(choices[0])):
+                chunk.content, chunk.text = True, text
+            else:
+                for choice in choices:
+                    self._choice(choice, chunk)
         elif event.name == "error" or body.get("object") == "error":
             raise error_inside(body)
         usage = body.get("usage")

@@ -117,25 +117,20 @@ class Response(requests.Response):
         Raises:
             Failure: ``INTERRUPTED`` if it breaks off, ``BAD_RESPONSE`` if it cannot be read, ``TIMEOUT`` (read again).
         """
-        connection = self._held()
+        connection, inflate = self._held(), self._inflate
+        parts = connection.parts
         while True:
-            data = self._take(connection)
-            if data:
+            if inflate is not None:
+                if data := inflate.take(parts):
+                    return data
+            elif parts:
+                data = parts[0] if len(parts) == 1 else b"".join(parts)
+                parts.clear()
                 return data
             if connection.complete:
                 self._check_end()
                 return b""
             connection.more(deadline)
-
-    def _take(self, connection: Connection) -> bytes:
-        parts = connection.parts
-        if self._inflate is not None:
-            return self._inflate.take(parts)
-        if not parts:
-            return b""
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        parts.clear()
-        return data
 
     def _check_end(self) -> None:
         if self._held().surplus:
