@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura import features
+from aura.features import courtesy, tokens
 from aura.features.text import read
 
 
@@ -159,6 +160,38 @@ def test_what_surrounds_the_last_turn_counts():
 )
 def test_what_is_not_as_it_should_be_counts_as_absent(body):
     assert len(features.NAMES) == len(features.measure(body).values)
+
+
+_WORDS = """
+    word don't 'quoted' --flag - ’ a’b x_1 naïve 素数 “ ” é 1.5 $5 . , ; : ! ? ( ) [ ] { } < > | * + = / # % ^ ` \ud800
+"""
+_BLANKS = " |  |\n|\t|\x1c|\x85|\xa0|\u3000|\x00|\u200b"
+_PIECES = st.sampled_from([*_WORDS.split(), *_BLANKS.split("|")])
+
+
+@given(st.one_of(st.text(max_size=200), st.lists(st.one_of(_PIECES, st.characters()), max_size=60).map("".join)))
+def test_the_quick_way_to_tokens_finds_what_their_expression_finds(text):
+    text = text.strip()
+    signs = tokens.signs_of(text)
+    whole = tokens.single_blanks(text, signs)
+
+    assert " ".join(text.split()) == whole
+    assert tokens.TOKEN.findall(whole) == tokens.tokens(whole, signs)
+    assert tokens.TOKEN.findall(whole[3:-3]) == tokens.tokens(whole[3:-3], signs)
+
+
+def test_every_formula_is_looked_for_at_both_ends():
+    """Most texts are ruled out by their first and last letters; none that holds a formula may be."""
+    for formula in courtesy.FORMULAS_IN_ORDER:
+        for text in (f"{formula} name a river", f"name a river {formula}!", formula):
+            found = tokens.TOKEN.findall(text)
+            assert courtesy.may_be(text, found, found), text
+
+
+def test_every_closing_before_a_name_is_dropped_with_it():
+    for closing in [*courtesy.CLOSINGS.split("|"), *courtesy.CLOSINGS_BEFORE_SIGNS.split("|")]:
+        for form in ("name a river. {}, john", "name a river. kind {} - mary jane.", "name a river? {}-john"):
+            assert "name a river" == courtesy.dropped(form.format(closing)).rstrip(".?"), form.format(closing)
 
 
 @given(st.text(max_size=400))

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain, filterfalse, pairwise
 from operator import add, itemgetter
 
 from ..call import Json
 from . import lexicon, scripts
-from .text import HEAD, Text, read
+from .surroundings import around, last_turn, text_of
+from .text import Text, read
 
 _SIZE = """
     words ask_words material_words characters word_length long_words very_long_words sentences sentence_words
@@ -49,12 +50,18 @@ _HARD = ("prove", "design", "analyse", "hard_tech", "debug", "code_hard")
 _HARD_KINDS = (*_HARD, "depth", "constraint", "math_term", "code_verb")
 _ORDERS = frozenset(("prove", "design", "analyse", "explain", "summarise", "compose", "code_verb", "find", "translate"))
 _FIRST = ("who_when_where", "what", "which", "why", "how", "conditional")
+# Which of these, and whether an order, a sentence that begins with a word of a class begins with.
+_OPENINGS: dict[str | None, tuple[int, ...]] = {
+    opening: (*[opening == name for name in _FIRST], opening in _ORDERS) for opening in (None, *lexicon.CLASSES)
+}
+_hard, _hard_kinds = itemgetter(*_HARD), itemgetter(*_HARD_KINDS)
 _PLAIN = frozenset(("who_when_where", "what", "which", "how"))
-_EFFORTS = {"none": 0.0, "minimal": 1.0, "low": 2.0, "medium": 3.0, "high": 4.0, "xhigh": 5.0, "max": 5.0}
 
 Counts = dict[str | None, int]
 _class_of = lexicon.WORDS.get
-_NONE: Counts = dict.fromkeys(lexicon.CLASSES, 0)
+_NONE: Counts = dict.fromkeys((*lexicon.CLASSES, None), 0)
+_NO_TOPIC = dict.fromkeys(lexicon.TOPICS, 0)
+_TOPICAL = frozenset(word for word, name in lexicon.WORDS.items() if name in _NO_TOPIC)
 _every_class = itemgetter(*lexicon.CLASSES)
 _every_topic = itemgetter(*lexicon.TOPICS)
 _COMMON = frozenset(word for word, name in lexicon.WORDS.items() if name in ("common", "what", "conditional"))
@@ -86,8 +93,8 @@ class Measures:
     """
 
     values: list[float]
-    tokens: list[str]
-    option_tokens: list[str]
+    tokens: Sequence[str]
+    option_tokens: Sequence[str]
 
     def terms(self) -> Iterator[Term]:
         """The tokens and the pairs of neighbours; some come more than once."""
@@ -98,46 +105,46 @@ def measure(body: Json) -> Measures:
     """Measure an OpenAI chat body; what is not as it should be counts as absent."""
     found = body.get("messages")
     messages = [message for message in found if isinstance(message, dict)] if isinstance(found, list) else []
-    last = next((place for place in range(len(messages) - 1, -1, -1) if messages[place].get("role") == "user"), -1)
-    text = read(text_of(messages[last])) if last >= 0 else Text()
+    last = last_turn(messages)
+    text = read(text_of(messages[last])) if last >= 0 else Text("", [])
     bag = Counter(text.tokens)
-    asks, about = _classes(text)
-    words = [*filter(str.isalpha, bag)]
-    others = [token for token in bag if not token.isalpha()]
-    words += [token for token in others if token[0].isalpha()]
-    numbers = [token for token in others if token[0].isdigit()]
-    size = _size(text, words, len(text.tokens) - sum([bag[token] for token in others if not token[0].isalpha()]))
+    asks, about = _classes(text, bag)
+    words, numbers, others = _kinds(bag)
+    size = _size(text, bag, words, len(text.tokens) - others)
     values = [
         *size,
         *_structure(text, bag, numbers),
         *_signs(text, bag, numbers),
         *_form(text, asks, size[0]),
         *_language(text, asks),
-        *_conversation(body, messages, last),
+        *around(body, messages, last),
         *_every_class(asks),
         *about,
     ]
     return Measures(values, text.tokens, text.option_tokens)
 
 
-def text_of(message: Json) -> str:
-    """The text of a message, its parts joined by line ends."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        texts = [part.get("text") for part in content if isinstance(part, dict)]
-        return "\n".join(text for text in texts if isinstance(text, str))
-    return ""
+def _kinds(bag: Counter[str]) -> tuple[list[str], list[str], int]:
+    """The distinct words, the distinct numbers, and how many tokens are no words."""
+    words = [*filter(str.isalpha, bag)]
+    numbers, others = [], 0
+    for token in filterfalse(str.isalpha, bag):
+        if token[0].isalpha():
+            words.append(token)
+            continue
+        others += bag[token]
+        if token[0].isdigit():
+            numbers.append(token)
+    return words, numbers, others
 
 
-def _classes(text: Text) -> tuple[Counts, tuple[int, ...]]:
+def _classes(text: Text, bag: Counter[str]) -> tuple[Counts, tuple[int, ...]]:
     """Count the classes of words in the request, and the topics in everything."""
     ask = text.ask
-    asks = _NONE | Counter(map(_class_of, ask))
+    asks = _counted(ask)
     for pair in _PAIRS.intersection(pairwise(ask)):
         asks[lexicon.PAIRS[pair]] += 1
-    if asks["foreign"] or not text.stem.isascii():
+    if asks["foreign"] or text.beyond:
         for token in ask:
             if len(token) > 5 and token not in lexicon.WORDS and (name := lexicon.STEMS.get(token[:5])):
                 asks[name] += 1
@@ -145,14 +152,25 @@ def _classes(text: Text) -> tuple[Counts, tuple[int, ...]]:
         ends = text.stem if len(text.stem) <= 300 else text.stem[:80] + text.stem[-80:]
         for name, phrases in scripts.WORDS:
             asks[name] += sum(phrase in ends for phrase in phrases)
-    about = _every_topic(asks if ask is text.tokens else _NONE | Counter(map(_class_of, text.tokens)))
-    if not text.options:
-        return asks, about
-    among = _every_topic(_NONE | Counter(map(_class_of, text.option_tokens)))
-    return asks, tuple(map(add, about, among))
+    if ask is text.tokens:
+        about = _every_topic(asks)
+    else:
+        topics = _NO_TOPIC.copy()
+        for word in _TOPICAL.intersection(bag):
+            topics[lexicon.WORDS[word]] += bag[word]
+        about = tuple(topics.values())
+    return asks, tuple(map(add, about, _every_topic(_counted(text.option_tokens)))) if text.options else about
 
 
-def _size(text: Text, words: list[str], count: float) -> list[float]:
+def _counted(tokens: Sequence[str]) -> Counts:
+    """How many words of each class there are."""
+    found = _NONE.copy()
+    for name in map(_class_of, tokens):
+        found[name] += 1
+    return found
+
+
+def _size(text: Text, bag: Counter[str], words: list[str], count: float) -> list[float]:
     # A character of Chinese or Japanese is about 0.6 words.
     if text.dense > count:
         count += 0.6 * text.dense
@@ -160,7 +178,7 @@ def _size(text: Text, words: list[str], count: float) -> list[float]:
     sizes = [*map(len, words)]
     long = [size for size in sizes if size > 7]
     ends = text.stem.count
-    sentences = ends(". ") + ends("? ") + ends("! ") + ends("。") + 1
+    sentences = 1 + sum([ends(sign + " ") for sign in ".?!" if sign in bag]) + (ends("。") if text.beyond else 0)
     return [
         count,
         len(text.ask),
@@ -197,7 +215,7 @@ def _structure(text: Text, bag: Counter[str], numbers: list[str]) -> list[float]
         count("://") if ":" in bag else 0,
         not stem.endswith(_ENDS),
     ]
-    if not stem.isascii():
+    if text.beyond:
         for place, signs in _WIDE:
             values[place] += sum([sign(one, 0) for one in signs])
     return values
@@ -229,7 +247,6 @@ def _signs(text: Text, bag: Counter[str], numbers: list[str]) -> list[float]:
     # A dollar before a digit is money; any other closes a formula.
     dollars = sign("$", 0)
     prices = len(_PRICE.findall(stem)) if dollars else 0
-    strange = not stem.isascii()
     return [
         len(lexicon.CODE.intersection(bag)),
         sum(map(stem.count, _CODE_MARKS)) if coded else 0,
@@ -242,9 +259,9 @@ def _signs(text: Text, bag: Counter[str], numbers: list[str]) -> list[float]:
         _between_digits(stem, ".", 1) if numbers else 0,
         sign("\\", 0),
         sign("+", 0) + equals + sign("*", 0) + less + more + sign("/", 0) + sign("^", 0),
-        sum([sign(one, 0) for one in _HEAVY_MATHS]) if strange else 0,
+        sum([sign(one, 0) for one in _HEAVY_MATHS]) if text.beyond else 0,
         dollars - prices,
-        prices + sign("%", 0) + (sum([sign(one, 0) for one in _MONEY]) if strange else 0),
+        prices + sign("%", 0) + (sum([sign(one, 0) for one in _MONEY]) if text.beyond else 0),
         len(bag.keys() & _LETTERS),
     ]
 
@@ -253,20 +270,19 @@ def _form(text: Text, asks: Counts, words: float) -> list[float]:
     tokens = text.ask
     first = lexicon.WORDS.get(tokens[0]) if tokens else None
     last = lexicon.WORDS.get(_last_sentence_start(tokens))
-    hard = sum([asks[name] for name in _HARD])
+    hard = sum(_hard(asks))
     simple = asks["brevity"] + asks["classify"] + asks["translate"] + asks["lookup"]
     moderate = asks["summarise"] + asks["translate"] + asks["explain"]
     plain = first in _PLAIN and not asks["explain"] and not asks["prove"]
     named = first == "who_when_where" or asks["lookup"] > 0
     codes = asks["code_noun"] or asks["code_verb"] or asks["code_hard"]
     return [
-        *[((first == name) + (last == name)) for name in _FIRST],
-        (first in _ORDERS) + (last in _ORDERS),
+        *(map(add, _OPENINGS[first], _OPENINGS[last]) if last else _OPENINGS[first]),
         simple if words > 80 and not hard else 0,
         moderate if words > 80 and not hard else 0,
         hard if words <= 40 else 0,
         plain and words <= 14,
-        sum([asks[name] > 0 for name in _HARD_KINDS]),
+        len([*filter(None, _hard_kinds(asks))]),
         hard if named and words <= 14 else 0,
         text.courtesy,
         0 < words <= 12 and not asks["what"] and first not in _ORDERS and "?" not in text.stem,
@@ -275,7 +291,7 @@ def _form(text: Text, asks: Counts, words: float) -> list[float]:
     ]
 
 
-def _last_sentence_start(tokens: list[str]) -> str:
+def _last_sentence_start(tokens: Sequence[str]) -> str:
     """The first word of the last sentence, if it is not also the first sentence."""
     last = tokens[-3:-40:-1]
     for place, token in enumerate(last[: len(tokens) - 3]):
@@ -284,52 +300,8 @@ def _last_sentence_start(tokens: list[str]) -> str:
     return ""
 
 
-def _language(text: Text, asks: Counts) -> list[float]:
+def _language(text: Text, asks: Counts) -> tuple[float, ...]:
     foreign = asks["foreign"] / (len(text.ask) + 3)
-    if text.stem.isascii():
-        return [0.0, 0.0, 0.0, foreign]
-    return [
-        float(len(_ACCENTS.findall(text.stem))),
-        float(len(_CYRILLIC.findall(text.stem))),
-        float(text.dense),
-        foreign,
-    ]
-
-
-def _conversation(body: Json, messages: list[Json], last: int) -> list[float]:
-    system = history = code = 0
-    parts: Counter[str] = Counter()
-    for place, message in enumerate(messages):
-        content = message.get("content")
-        if isinstance(content, list):
-            kinds = [part.get("type") for part in content if isinstance(part, dict)]
-            parts.update([kind for kind in kinds if isinstance(kind, str)])
-            content = text_of(message) if place != last else None
-        if place == last or not isinstance(content, str):
-            continue
-        if message.get("role") in ("system", "developer"):
-            system += len(content)
-        else:
-            history += len(content)
-            code += content.count("```", 0, HEAD)
-    form = body.get("response_format")
-    kind = form.get("type") if isinstance(form, dict) else None
-    roles = [message.get("role") for message in messages]
-    return [
-        system / 6,
-        (roles.count("user")),
-        history / 6,
-        float(code),
-        float(_length(body.get("tools")) + _length(body.get("functions"))),
-        (roles.count("tool")),
-        float(parts["image_url"] + parts["input_image"] + parts["image"]),
-        float(parts["file"] + parts["input_file"] + parts["document"]),
-        float(parts["input_audio"]),
-        float(kind == "json_object"),
-        float(kind == "json_schema"),
-        _EFFORTS.get(str(body.get("reasoning_effort")), 0.0),
-    ]
-
-
-def _length(value: object) -> int:
-    return len(value) if isinstance(value, list) else 0
+    if not text.beyond:
+        return 0, 0, 0, foreign
+    return len(_ACCENTS.findall(text.beyond)), len(_CYRILLIC.findall(text.beyond)), text.dense, foreign

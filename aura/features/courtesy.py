@@ -7,6 +7,7 @@ It is known by its words, in a text in lower case with single blanks. Every expr
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from . import lexicon, scripts
 
@@ -104,6 +105,10 @@ WISHES = tuple(
 )
 WISHED = frozenset("day evening afternoon morning night weekend week one time holiday rest ahead".split())
 FORMULAS_IN_ORDER = tuple(sorted(FORMULAS | {" ".join(wish) for wish in WISHES}))
+# With how many letters a formula is told from most texts: as many as the shortest one has.
+_SHORTEST = min(map(len, FORMULAS_IN_ORDER))
+_BEGINNINGS = frozenset(formula[:_SHORTEST] for formula in FORMULAS_IN_ORDER)
+_ENDINGS = frozenset(formula[-_SHORTEST:] for formula in FORMULAS_IN_ORDER)
 # How a sentence begins that hopes for someone's well-being; it may go on in many ways, but asks for nothing known.
 _HOPES = tuple(
     (
@@ -136,6 +141,7 @@ SALUTATIONS = (
 LAST = frozenset(f"{CLOSINGS}|{CLOSINGS_BEFORE_SIGNS}".replace(" ", "|").split("|"))
 NAMES = frozenset("john mary mr mrs ms dr prof professor sir madam team claude".split())
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_LETTERS = re.compile(r"[^\W\d_]+")
 # Where a sentence that could be courtesy ends, and everything that may follow its end.
 _STOP = re.compile(r"[^\w\s'’-]|\d|\s[-–—]\s")
 _STOPS = frozenset(".!?,;:。！？，、،؟।-–—")
@@ -153,19 +159,24 @@ _SIGNED = re.compile(
 _GREETED = re.compile(rf"(?:{SALUTATIONS}) (?:(?:dr|mr|mrs|ms|prof|professor)\.? )?((?:{_NAME}){{1,2}})[,!:–—-]+ ?")
 # Of the classes of words: these ask for nothing.
 _HARMLESS = frozenset({"common", "greeting", "pronoun", "foreign"})
+_PHRASES_BEGIN = frozenset(phrase[0] for phrase in scripts.COURTESY)
+_PHRASES_END = frozenset(phrase[-1] for phrase in scripts.COURTESY)
 _AFTER_PHRASES = "，、,،!！。.؟?। "
 # Faces, hearts and hands at an end, drawn or typed.
+_TYPED_SMILES_END, _FIRST_DRAWN = "()dp", "\u200d"  # what a smile ends with, and the first in Unicode of the others
 _SMILE = r"[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F\u200D]"
 _SMILES_FIRST = re.compile(rf"(?:{_SMILE}\s*)+")
 _SMILES_LAST = re.compile(rf"(?:\s*{_SMILE}|\s[:;]-?[()dp])+$")
 _HAIL = re.compile(r"(?:hi|hello|hey|hallo|bonjour|salut|hola|ciao|olá|привет|merhaba)\s(?:there\s|all\s)?")
-_THANKS = re.compile(
-    r"(?:\s(?:thanks|thank you|thx|ty|please|cheers|regards|danke|bitte|merci|gracias|grazie|obrigado|спасибо|"
-    r"пожалуйста|takk|kiitos|dziękuję|teşekkürler|děkuji|köszönöm|дякую|ευχαριστώ|xoxo|tyvm|tysm|pls|plz))+[.! ]*$"
+_THANKING = (
+    "thanks|thank you|thx|ty|please|cheers|regards|danke|bitte|merci|gracias|grazie|obrigado|спасибо|"
+    "пожалуйста|takk|kiitos|dziękuję|teşekkürler|děkuji|köszönöm|дякую|ευχαριστώ|xoxo|tyvm|tysm|pls|plz"
 )
+_THANKS = re.compile(rf"(?:\s(?:{_THANKING}))+[.! ]*$")
+_THANKS_LAST = frozenset(thanks.split()[-1] for thanks in _THANKING.split("|"))
 
 
-def may_be(text: str, first: list[str], last: list[str]) -> bool:
+def may_be(text: str, first: Sequence[str], last: Sequence[str]) -> bool:
     """Whether there may be courtesy at either end; where there is none, no more is looked for.
 
     Args:
@@ -176,10 +187,10 @@ def may_be(text: str, first: list[str], last: list[str]) -> bool:
     return not (
         text.isascii()
         and COURTESY.isdisjoint(first[:_END_TOKENS])
-        and COURTESY.isdisjoint(last[-_END_TOKENS:])
+        and ((first is last and len(last) <= _END_TOKENS) or COURTESY.isdisjoint(last[-_END_TOKENS:]))
         and LAST.isdisjoint(last[-6:])
-        and not text.startswith(FORMULAS_IN_ORDER)
-        and not text.rstrip(_BETWEEN).endswith(FORMULAS_IN_ORDER)
+        and not (text[:_SHORTEST] in _BEGINNINGS and text.startswith(FORMULAS_IN_ORDER))
+        and not ((asked := text.rstrip(_BETWEEN))[-_SHORTEST:] in _ENDINGS and asked.endswith(FORMULAS_IN_ORDER))
         and WISHED.isdisjoint(last[-3:])
     )
 
@@ -193,6 +204,8 @@ def dropped(text: str) -> str:
 def _without_smiles(text: str) -> str:
     if not text.isascii() and (first := _SMILES_FIRST.match(text)):
         text = text[first.end() :]
+    if text[-1:] not in _TYPED_SMILES_END and text[-1:] < _FIRST_DRAWN:
+        return text
     last = _SMILES_LAST.search(text, max(0, len(text) - 30))
     return text[: last.start()] if last else text
 
@@ -220,13 +233,16 @@ def _without_closing(text: str) -> str:
         if not found or not _is_courtesy(_WORD.findall(found[1][::-1])):
             break
         text = text[: len(text) - found.end()].rstrip(" ,;:-–—")
-    if thanks := _THANKS.search(text, max(0, len(text) - 60)):
+    start = max(0, len(text) - 60)
+    if text[start:].rstrip(".! ").rpartition(" ")[2] in _THANKS_LAST and (thanks := _THANKS.search(text, start)):
         text = text[: thanks.start()]
     return text
 
 
 def _without_signature(text: str) -> str:
     start = max(0, len(text) - _END)
+    if LAST.isdisjoint(_LETTERS.findall(text, start)):
+        return text
     while signed := _SIGNED.search(text, start):
         if all(map(_is_name, _WORD.findall(signed[1]))):
             return text[: signed.start()].rstrip(" ,;:-–—")
@@ -255,10 +271,10 @@ def _is_name(word: str) -> bool:
 
 
 def _without_phrases(text: str) -> str:
-    while text.startswith(scripts.COURTESY):
+    while text[:1] in _PHRASES_BEGIN and text.startswith(scripts.COURTESY):
         phrase = next(phrase for phrase in scripts.COURTESY if text.startswith(phrase))
         text = text[len(phrase) :].lstrip(_AFTER_PHRASES)
-    while (short := text.rstrip("!！。.।~ ")).endswith(scripts.COURTESY):
+    while (short := text.rstrip("!！。.।~ "))[-1:] in _PHRASES_END and short.endswith(scripts.COURTESY):
         phrase = next(phrase for phrase in scripts.COURTESY if short.endswith(phrase))
         text = short[: -len(phrase)].rstrip("，、,، ")
     return text

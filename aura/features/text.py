@@ -7,9 +7,11 @@ Every expression here takes time linear in the text, and no more than :data:`HEA
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from . import courtesy, lexicon
+from .tokens import beyond_ascii, signs_of, single_blanks, tokens
 
 HEAD = 1400
 TAIL = 1000
@@ -17,13 +19,12 @@ TAIL = 1000
 _LONG = 120
 _ASK = 50
 
-# Words (with what is bound by an apostrophe or a hyphen), numbers, and signs one by one.
-_TOKEN = re.compile(r"\w[\w'’-]*|[^ \w]")
 _MARKS = ((" ", ". "), (" ", ") "), ("(", ") "), (" ", ": "))
 _ANSWER = re.compile(r"(?:the )?(?:correct |best )?answer(?: is)?:?\s*\(?$")
 _SHOT = re.compile(r"(?:^|\s)(?:question|q|input|example|problem)(?: ?\d+)? ?:")
 # Scripts without blanks between words, or that bind endings to them: from Hebrew on, but not Cyrillic or Greek.
 _SCRIPT = re.compile("[\u0590-\u0fff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+_QUOTES = ('"', "“", "«", "„", "「")
 _QUOTED = re.compile(r"\"[^\"]{1,200}\"|“[^”]{1,200}”|«[^»]{1,200}»|„[^“”]{1,200}[“”]|「[^」]{1,200}」")
 _ENDS = frozenset(".?!:。？！：؟।")
 
@@ -33,28 +34,30 @@ class Text:
     """What is read of one prompt.
 
     Args:
-        length: characters that were not courtesy.
-        skipped: how many of them stand between the ends that are read.
         stem: the request and its material, in lower case and single blanks.
+        tokens: words, numbers and signs of the stem.
         options: the answers to choose from, where the prompt lists them by letter.
         choices: how many there are.
-        shots: questions that are answered in the prompt before the last one.
-        tokens: words, numbers and signs of the stem.
-        ask: the tokens at both ends, where the request of a long text stands.
         option_tokens: words, numbers and signs of the options.
-        dense: characters of scripts that are looked through for phrases.
+        ask: the tokens at both ends, where the request of a long text stands.
+        length: characters that were not courtesy.
+        skipped: how many of them stand between the ends that are read.
+        shots: questions that are answered in the prompt before the last one.
+        beyond: the characters of the stem that are not ASCII's.
+        dense: how many of them are of scripts that are looked through for phrases.
         courtesy: whether there is nothing but greetings and thanks.
     """
 
-    length: int = 0
-    skipped: int = 0
-    stem: str = ""
+    stem: str
+    tokens: list[str]
     options: str = ""
     choices: int = 0
+    option_tokens: Sequence[str] = ()
+    ask: Sequence[str] = ()
+    length: int = 0
+    skipped: int = 0
     shots: int = 0
-    tokens: list[str] = field(default_factory=list)
-    ask: list[str] = field(default_factory=list)
-    option_tokens: list[str] = field(default_factory=list)
+    beyond: str = ""
     dense: int = 0
     courtesy: bool = False
 
@@ -65,39 +68,36 @@ def read(prompt: str) -> Text:
     skipped = max(0, len(prompt) - HEAD - TAIL)
     if skipped:
         prompt = f"{prompt[:HEAD]} {prompt[-TAIL:]}"
-    whole = " ".join(prompt.lower().split())
+    lowered = prompt.lower()
+    signs = signs_of(lowered)
+    whole = single_blanks(lowered, signs)
     stem, shots = _last_shot(whole)
-    text = _apart(stem)
+    text = _apart(stem, signs)
     length = len(whole) + skipped
     if courtesy.may_be(stem, text.tokens, text.option_tokens or text.tokens):
         asked = courtesy.dropped(stem)
         if asked != stem:
             length -= len(stem) - len(asked)
-            text = _apart(asked)
+            text = _apart(asked, signs)
             text.courtesy = not asked
     text.length, text.skipped, text.shots = length, skipped, shots
     text.tokens = _drop_softeners(text.tokens)
-    text.ask = _request(text.stem, text.tokens)
     if not text.stem.isascii():
-        text.dense = len(_SCRIPT.findall(text.stem))
+        text.beyond = beyond_ascii(text.stem)
+        text.dense = len(_SCRIPT.findall(text.beyond))
+    text.ask = _request(text, signs)
     return text
 
 
-def _apart(stem: str) -> Text:
+def _apart(stem: str, signs: set[str] | None) -> Text:
     """The question and the answers to choose from, each with its tokens; the form of the answer is dropped."""
     start, choices = _options(stem)
     if stem.endswith((":", "(", "is")):
         stem = (stem[:-40] + _ANSWER.sub("", stem[-40:])).rstrip()
     if not start:
-        return Text(stem=stem, tokens=_TOKEN.findall(stem))
+        return Text(stem, tokens(stem, signs))
     question, options = stem[:start], stem[start:]
-    return Text(
-        stem=question,
-        options=options,
-        choices=choices,
-        tokens=_TOKEN.findall(question),
-        option_tokens=_TOKEN.findall(options),
-    )
+    return Text(question, tokens(question, signs), options, choices, tokens(options, signs))
 
 
 def _drop_softeners(tokens: list[str]) -> list[str]:
@@ -111,14 +111,18 @@ def _drop_softeners(tokens: list[str]) -> list[str]:
     return [token for token in tokens if token not in lexicon.SOFTENERS]
 
 
-def _request(stem: str, tokens: list[str]) -> list[str]:
+def _request(text: Text, signs: set[str] | None) -> list[str]:
     """The tokens that ask: all of a short text but what it quotes, two sentences at each end of a long one."""
-    if len(tokens) <= _LONG:
-        if '"' in stem or not stem.isascii():
-            asking = _TOKEN.findall(_QUOTED.sub(" ", stem))
-            return _drop_softeners(asking) if len(asking) > 2 else tokens
-        return tokens
-    return tokens[: _two_sentences(tokens[:_ASK])] + tokens[-_two_sentences(tokens[: -_ASK - 1 : -1][1:]) - 1 :]
+    stem, found = text.stem, text.tokens
+    if len(found) > _LONG:
+        return found[: _two_sentences(found[:_ASK])] + found[-_two_sentences(found[: -_ASK - 1 : -1][1:]) - 1 :]
+    if '"' not in stem and not text.beyond:
+        return found
+    if not any(quote in stem for quote in _QUOTES):
+        # The expression below would find nothing: the same tokens, but no longer all of them by definition.
+        return [*found] if len(found) > 2 or len(tokens(stem, signs)) > 2 else found
+    asking = tokens(_QUOTED.sub(" ", stem), signs)
+    return _drop_softeners(asking) if len(asking) > 2 else found
 
 
 def _two_sentences(tokens: list[str]) -> int:
