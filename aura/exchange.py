@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import orjson
 
 from .call import Chunk, HttpRequest, Json, Planned, Translation, Usage
+from .chunks import chunks_of
 from .dialects import Reader
-from .dialects.assembly import Assembler, completion_chunks
+from .dialects.assembly import Assembler
 from .dialects.openai import usage_in
 from .errors import Failure, Reason
 from .failover import Step
@@ -192,38 +193,6 @@ def stream(
 def _told(whole: Whole) -> Ready:
     """A whole answer, said as a stream: some models and servers do not stream."""
     return Ready(chunks_of(whole.body, whole.usage), whole.translation)
-
-
-def chunks_of(completion: Json, usage: Usage | None) -> Iterator[Chunk]:
-    """The chunks that a whole answer would have come in."""
-    for body in completion_chunks(completion, include_usage=usage is not None):
-        choices = body["choices"]
-        content = any(choice["delta"] for choice in choices)
-        finished = sum(1 for choice in choices if choice["finish_reason"])
-        yield Chunk(body, content=content, finished=finished, usage=None if choices else usage)
-
-
-# What every chunk of a stream repeats; Azure's filter results come before it is known, and leave it empty.
-_HEAD = ("id", "object", "created", "model")
-
-
-def with_heads(chunks: list[Chunk]) -> list[Chunk]:
-    """Complete the chunks that say nothing where their stream's name belongs, from the first that does.
-
-    A chunk that lacks these members is a server's own way, and goes on as it came.
-    """
-    bodies = [chunk.body for chunk in chunks if chunk.body is not None]
-    head = next((body for body in bodies if body.get("object") and body.get("id")), None)
-    if head is None or head is bodies[0]:
-        return chunks
-    told = []
-    for chunk in chunks:
-        body = chunk.body
-        if body is not None and body.get("object") == "":
-            known = {key: body.get(key) or head.get(key) for key in _HEAD}
-            chunk = replace(chunk, body={**body, **known}, data=b"")  # noqa: PLW2901  (the same one, completed)
-        told.append(chunk)
-    return told
 
 
 class Opened:

@@ -79,6 +79,12 @@ class Rules:
     per_target: int = 2
     policy_moves_on: bool = False
 
+    def for_retry(self, count: str) -> Rules:
+        """The rules for what an SDK tries for the so manieth time by itself: half the attempts."""
+        if not count.isdigit() or count.strip("0") == "":
+            return self
+        return Rules((self.attempts + 1) // 2, self.per_target, self.policy_moves_on)
+
 
 class Attempts:
     """The attempts of one call: what comes next, and what is told when nothing does.

@@ -1,7 +1,8 @@
 """Identical calls that are in flight at once share one upstream call: the first asks, and all are its readers.
 
 The work runs in a green thread of its own, so it goes on for the others when the client of the first leaves, and ends
-when the last one does. A stream is kept from its beginning, so that a late reader gets what was said and then what
+when the last one does. Other processes may follow it (:mod:`aura.cache.sharing`); it then goes on for them, too.
+A stream is kept from its beginning, so that a late reader gets what was said and then what
 comes; beyond ``MAX_KEPT`` its beginning is let go, and no one joins any more. The fastest reader sets the pace: one
 who falls behind what is kept is told so, and is never waited for.
 """
@@ -12,13 +13,15 @@ import copy
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
+from itertools import islice
 
 import gevent
 from gevent.event import Event
 
 from . import metrics
-from .call import Answer, Call
+from .cache import Sharing
+from .call import Answer, Call, Json
 from .errors import AuraError, Failure, Overloaded, Reason, ShuttingDown, UpstreamError
 from .fronts import FRONTS
 from .ledger import CLIENT_LEFT, Ledger
@@ -49,10 +52,15 @@ class Flight:
         work: the call that is made, a copy of its first reader's.
         begin: makes it.
         over: told when no one should join any more.
+        sharing: the work as other processes share in it; None where none can.
     """
 
-    def __init__(self, work: Call, begin: Begin, over: Callable[[Flight], None]) -> None:
-        self.work, self._over = work, over
+    def __init__(
+        self, work: Call, begin: Begin, over: Callable[[Flight], None], sharing: Sharing | None = None
+    ) -> None:
+        self.work, self._over, self._sharing = work, over, sharing
+        if sharing is not None:
+            sharing.speaker = self
         self.readers = 0
         self.answer: Answer | None = None
         self.error: Exception | None = None
@@ -65,14 +73,23 @@ class Flight:
         self._thread = gevent.spawn(self._run, begin)
 
     def _run(self, begin: Begin) -> None:
+        well = False
+        try:
+            self._make(begin)
+            well = True
+        finally:
+            if self._sharing is not None:
+                self._sharing.end(well)
+            self._begun.set()
+
+    def _make(self, begin: Begin) -> None:
         try:
             self.answer = begin(self.work)
         except Exception as error:  # carried over to the readers
             self.error = error
             self._over(self)
             return
-        finally:
-            self._begun.set()
+        self._begun.set()
         try:
             if self.answer.stream is not None:
                 self._read(self.answer.stream)
@@ -149,9 +166,51 @@ class Flight:
     def leave(self) -> None:
         """A reader leaves; with the last one the work ends, and what it took is known."""
         self.readers -= 1
-        if not self.readers and not self._thread.dead:
-            self._over(self)
-            self._thread.kill(timeout=_LETTING_GO)
+        if self.readers or self._thread.dead or (self._sharing is not None and self._sharing.followed()):
+            return
+        self._over(self)
+        self._thread.kill(timeout=_LETTING_GO)
+
+    def stop(self) -> None:
+        """Nobody wants the work any more, here or elsewhere."""
+        self._over(self)
+        self._thread.kill(block=False)
+
+    def told(self) -> Json | None:
+        """What other processes are told of the answer's head; None before it has begun."""
+        if self.answer is None:
+            return None
+        target = self.work.target
+        named = None if target is None else [target.provider, target.model]
+        return {"target": named, "dropped": self.work.dropped, "media_type": self.answer.media_type}
+
+    def since(self, number: int) -> tuple[bytes, int] | None:
+        """What came behind the first ``number`` pieces, and their number now; None if that is not kept any more."""
+        if self.answer is not None and self.answer.stream is None:
+            return (b"", 1) if number else (self.answer.body, 1)
+        if number < self._first:
+            return None
+        return b"".join(islice(self._pieces, number - self._first, None)), self._first + len(self._pieces)
+
+    def heard(self, number: int) -> None:
+        """Readers in other processes have read so many pieces."""
+        if number > self._fastest:
+            self._fastest = number
+            self._unread = sum(map(len, islice(self._pieces, max(0, number - self._first), None)))
+            self._room.set()
+
+    def end(self) -> tuple[Json, AuraError | None]:
+        """What other processes are told of the end, and the error that came in an answer's place."""
+        usage, target = self.work.usage, self.work.target
+        facts = {
+            "outcome": self.work.outcome,
+            "usage": None if usage is None else asdict(usage),
+            "usd": self.work.cost_usd,
+            "target": None if target is None else [target.provider, target.model],
+            "dropped": self.work.dropped,
+        }
+        error = self.error if self.answer is None else None
+        return facts, error if error is None or isinstance(error, AuraError) else AuraError("The gateway failed.")
 
 
 class Reader(Relay):
@@ -227,20 +286,23 @@ class Flights:
         self._ledger, self._headers = ledger, headers
         self._open: dict[Hashable, Flight] = {}
 
-    def answer(self, call: Call, name: Hashable, begin: Begin, seconds: float) -> Answer:
+    def answer(
+        self, call: Call, name: Hashable, begin: Begin, seconds: float, sharing: Sharing | None = None
+    ) -> Answer:
         """Answer a call by its flight, which it begins if there is none. If that fails, one reader tries once more.
 
         Args:
             name: equal for calls that may share an answer.
             begin: makes the call; it is given a copy, whose end is not noted in the books.
             seconds: how long the call may take.
+            sharing: the work as other processes share in it; used by the first.
 
         Raises:
             AuraError: what the client is told instead.
         """
         again, began = False, time.monotonic()
         while True:
-            flight, first = self._join(call, name, begin)
+            flight, first = self._join(call, name, begin, sharing)
             try:
                 answer = flight.head(None if first else seconds)
                 note(call, flight.work, first)
@@ -261,11 +323,11 @@ class Flights:
                 return answer
             return replace(answer, stream=Reader(flight, call, self._ledger, first))
 
-    def _join(self, call: Call, name: Hashable, begin: Begin) -> tuple[Flight, bool]:
+    def _join(self, call: Call, name: Hashable, begin: Begin, sharing: Sharing | None) -> tuple[Flight, bool]:
         flight = self._open.get(name)
         first = flight is None
         if flight is None:
-            flight = self._open[name] = Flight(replace(call), begin, lambda over: self._close(name, over))
+            flight = self._open[name] = Flight(replace(call), begin, lambda over: self._close(name, over), sharing)
         flight.readers += 1
         return flight, first
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 
-from . import ceiling, exchange, guarded, header, limits, metered, rescue
-from .cache import AnswerCache, Stored
+from . import ceiling, exchange, guarded, limits, metered, rescue
+from .cache import AnswerCache, Followed, Lost, Sharing, Stored
 from .call import Answer, Call, Json, Plan, Planned, Usage, Verdict, estimate_tokens
+from .chunks import frames_of
 from .classifier.remembered import Remembered
 from .correlation import Correlated
 from .dialects.beyond import only_of
@@ -23,15 +24,16 @@ from .exchange import Incoming, Opened, Whole
 from .failover import Attempts, Rules, Step
 from .fleet import Fleet
 from .flight import Flights, Unlisted
+from .following import followed
 from .fronts import FRONTS
 from .guarded import Guard
 from .hedge import Hedging
-from .ledger import Ledger, bill
+from .ledger import Ledger, headers
 from .providers import Native, Provider
 from .quota import Quota
 from .race import Beaten, Found, Race, let_go
 from .recording import Recorder
-from .relay import Relay, Rescuer, frames_of
+from .relay import Relay, Rescuer
 from .rescue import Seam
 from .router import Router
 from .settings import Settings
@@ -107,29 +109,44 @@ class Gateway:
         key = self.cache.key(call, plan)
         stored = self.cache.get(key, call, plan) if key else None
         if stored is not None:
-            return self._stored(call, stored)
+            return self._stored(call, stored, self.ledger)
         deadline = self._deadline(call, plan)
         if key is None:
             return self._asked(call, plan, None, deadline, self.ledger)
+        flight = self.cache.flight(key, call)
+        sharing = self.cache.sharing(key, flight, call)
         return self.flights.answer(
             call,
-            self.cache.flight(key, call),
-            lambda work: self._asked_once(work, plan, key, deadline),
+            flight,
+            lambda work: self._asked_once(work, plan, key, deadline, sharing),
             deadline - time.monotonic(),
+            sharing,
         )
 
     def _deadline(self, call: Call, plan: Plan) -> float:
         reasoning = limits.reasons(call.body, plan.targets[0].model)
         return call.started + limits.total(call, self.settings.router, reasoning)
 
-    def _asked_once(self, call: Call, plan: Plan, key: str, deadline: float) -> Answer:
-        """Answer a call that may be asked at other workers too; streams are not waited for, since they show at once."""
-        if call.stream:
-            return self._asked(call, plan, key, deadline, self._unlisted)
-        with self.cache.lease(key, call, deadline) as stored:
-            if stored is not None:
-                return self._stored(call, stored)
-            return self._asked(call, plan, key, deadline, self._unlisted)
+    def _asked_once(self, call: Call, plan: Plan, key: str, deadline: float, sharing: Sharing | None) -> Answer:
+        """Answer a call that other processes may be asked, too: one of all asks, the others pass its answer on."""
+        began = time.monotonic()
+        found = None if sharing is None else sharing.take(deadline)
+        if sharing is not None and not sharing.leads:
+            call.upstream_s += time.monotonic() - began
+        if isinstance(found, Stored):
+            return self._stored(call, found, self._unlisted)
+        if isinstance(found, Followed):
+            try:
+                return followed(
+                    found,
+                    call,
+                    self.headers,
+                    deadline,
+                    lambda: self._relay(call, plan, key, deadline, self._unlisted),
+                )
+            except Lost:
+                call.cache = "miss"
+        return self._asked(call, plan, key, deadline, self._unlisted)
 
     def _asked(self, call: Call, plan: Plan, key: str | None, deadline: float, ledger: Ledger) -> Answer:
         """Answer a call by asking providers.
@@ -143,28 +160,11 @@ class Gateway:
             return self.others[call.door](call, plan, key, deadline, ledger)
         if self._hedging is not None:
             self._hedging.call()
-        attempts = Attempts(
-            plan,
-            self.fleet.circuit,
-            self.fleet.budget,
-            self._rules_for(call),
-            deadline,
-            time.monotonic,
-            random.random,
-        )
-        body = call.body if self.guard is None else self.guard.mask(call)
         if call.stream:
-            relay = Relay(
-                call,
-                ledger,
-                lambda call: self.headers(call, cost=False),
-                lambda step, whole: self.answered(call, plan, step, key, whole),
-                self._rescuer(call, attempts, body, deadline),
-                deadline,
-            )
-            return relay.open(
-                lambda: self.loop(call, attempts, lambda step: self.open(call, step, body, deadline), self._hedging)
-            )
+            relay, find = self._relay(call, plan, key, deadline, ledger)
+            return relay.open(find)
+        attempts = self._attempts(call, plan, deadline)
+        body = call.body if self.guard is None else self.guard.mask(call)
         whole, step, started = self.loop(
             call, attempts, lambda step: self._ask(call, step, body, deadline), self._hedging
         )
@@ -176,6 +176,29 @@ class Gateway:
         if whole.grammar != call.grammar:
             data = orjson.dumps(FRONTS[call.grammar].response_out(whole.body, call))
         return Answer(200, self.headers(call, cost=True), data)
+
+    def _attempts(self, call: Call, plan: Plan, deadline: float) -> Attempts:
+        circuit, budget = self.fleet.circuit, self.fleet.budget
+        rules = self.rules.for_retry(call.headers.get("x-stainless-retry-count", "0"))
+        return Attempts(plan, circuit, budget, rules, deadline, time.monotonic, random.random)
+
+    def _relay(
+        self, call: Call, plan: Plan, key: str | None, deadline: float, ledger: Ledger
+    ) -> tuple[Relay, Callable[[], Found[Opened]]]:
+        """The relay of a stream, and what finds who answers."""
+        attempts = self._attempts(call, plan, deadline)
+        body = call.body if self.guard is None else self.guard.mask(call)
+        relay = Relay(
+            call,
+            ledger,
+            lambda call: self.headers(call, cost=False),
+            lambda step, whole: self.answered(call, plan, step, key, whole),
+            self._rescuer(call, attempts, body, deadline),
+            deadline,
+        )
+        return relay, lambda: self.loop(
+            call, attempts, lambda step: self.open(call, step, body, deadline), self._hedging
+        )
 
     def loop(
         self,
@@ -320,8 +343,9 @@ class Gateway:
         if not self.settings.router.stream_rescue or not rescue.possible(body):
             return None
 
-        def go_on(broken: Step, failure: Failure, partial: Json, usage: Usage) -> Found[Opened]:
-            attempts.rescue(broken, failure)
+        def go_on(broken: tuple[Step, Failure] | None, partial: Json, usage: Usage) -> Found[Opened]:
+            if broken is not None:
+                attempts.rescue(*broken)
             sent = partial["choices"][0]["message"].get("content") or ""
             told = sent if call.mask is None else call.mask.again(sent)
 
@@ -353,7 +377,7 @@ class Gateway:
         if key:
             self.cache.put(key, step.planned.target, body, call, plan)
 
-    def _stored(self, call: Call, stored: Stored) -> Answer:
+    def _stored(self, call: Call, stored: Stored, ledger: Ledger) -> Answer:
         call.cache, call.outcome, call.target = "hit", "cached", stored.target
         headers = self.headers(call, cost=not call.stream) | {"age": str(int(stored.age))}
         if call.similarity is not None:
@@ -361,45 +385,16 @@ class Gateway:
         self.ledger.overhead(call)
         front = FRONTS[call.grammar]
         if call.stream:
-            self.ledger.finish(call, 200)
+            ledger.finish(call, 200)
             frames = frames_of(stored.body, front.writer(call))
             return Answer(200, headers, stream=frames, media_type=front.MEDIA_TYPE)
         if call.grammar == exchange.CANONICAL:
             return Answer(200, headers, stored.data)
         return Answer(200, headers, orjson.dumps(front.response_out(stored.body, call)))
 
-    def _rules_for(self, call: Call) -> Rules:
-        """An SDK that is trying again by itself gets half the attempts."""
-        count = call.headers.get("x-stainless-retry-count", "0")
-        if not count.isdigit() or count.strip("0") == "":
-            return self.rules
-        half = (self.rules.attempts + 1) // 2
-        return Rules(half, self.rules.per_target, self.rules.policy_moves_on)
-
     def headers(self, call: Call, cost: bool) -> dict[str, str]:
         """What every answer says of how it came about."""
-        headers = {"x-request-id": call.id, "x-aura-cache": call.cache, **self.quota.headers(call)}
-        if call.tier:
-            headers["x-aura-tier"] = call.tier._value_
-        if call.score is not None:
-            headers["x-aura-score"] = f"{call.score:.4f}"
-        if call.target:
-            headers["x-aura-provider"] = call.target.provider
-            headers["x-aura-model"] = call.target.model
-        headers["x-aura-attempts"] = str(call.asked)
-        if cost:
-            headers["x-aura-cost-usd"] = f"{call.cost_usd:.8f}"
-            failed, unpriced = bill(call)
-            if failed:
-                headers["x-aura-cost-failed-usd"] = f"{failed:.8f}"
-            if unpriced:
-                headers["x-aura-unpriced"] = "true"
-        if call.dropped:
-            headers["x-aura-dropped"] = header.names(call.dropped)
-        spent = (time.monotonic() - call.started) * 1000
-        upstream = call.upstream_s * 1000
-        headers["server-timing"] = f"aura;dur={max(0.0, spent - upstream):.2f}, upstream;dur={upstream:.2f}"
-        return headers
+        return headers(call, self.quota.headers(call), cost)
 
 
 def share(limit: float, deadline: float, step: Step) -> float:

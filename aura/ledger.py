@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from . import metrics
+from . import header, metrics
 from .call import Attempt, Call, Planned, Price, Usage
 from .catalogue import cost_usd
 from .circuit import Clock
@@ -218,6 +218,37 @@ def _hedge(call: Call) -> str | None:
         if attempt.hedge:
             return {"ok": "won", BEATEN: "lost"}.get(attempt.outcome, attempt.outcome)
     return None
+
+
+def headers(call: Call, limits: dict[str, str], cost: bool) -> dict[str, str]:
+    """What every answer says of how it came about.
+
+    Args:
+        limits: what it says of its caller's limits.
+        cost: it is known what it cost.
+    """
+    told = {"x-request-id": call.id, "x-aura-cache": call.cache, **limits}
+    if call.tier:
+        told["x-aura-tier"] = call.tier._value_
+    if call.score is not None:
+        told["x-aura-score"] = f"{call.score:.4f}"
+    if call.target:
+        told["x-aura-provider"] = call.target.provider
+        told["x-aura-model"] = call.target.model
+    told["x-aura-attempts"] = str(call.asked)
+    if cost:
+        told["x-aura-cost-usd"] = f"{call.cost_usd:.8f}"
+        failed, unpriced = bill(call)
+        if failed:
+            told["x-aura-cost-failed-usd"] = f"{failed:.8f}"
+        if unpriced:
+            told["x-aura-unpriced"] = "true"
+    if call.dropped:
+        told["x-aura-dropped"] = header.names(call.dropped)
+    spent = (time.monotonic() - call.started) * 1000
+    upstream = call.upstream_s * 1000
+    told["server-timing"] = f"aura;dur={max(0.0, spent - upstream):.2f}, upstream;dur={upstream:.2f}"
+    return told
 
 
 def facts(call: Call, duration: float) -> dict[str, Any]:

@@ -16,11 +16,11 @@ import gevent
 
 from . import limits, metrics
 from .call import Answer, Call, Chunk, Json, Usage, estimate_tokens, text_tokens
+from .chunks import says_something, tells_usage, up_to_last, with_heads
 from .dialects import Writer
 from .dialects.assembly import Assembler
-from .dialects.openai import usage_in
 from .errors import AuraError, Failure, Overloaded, Reason, ShuttingDown, UpstreamError
-from .exchange import Incoming, Opened, chunks_of, with_heads
+from .exchange import Incoming, Opened
 from .failover import Step
 from .fronts import FRONTS
 from .ledger import CLIENT_LEFT, Ledger
@@ -39,8 +39,9 @@ _LEAST_GAP = 1.0
 
 
 Found = tuple[Opened, Step, float]
-# How a broken stream goes on: given its step, the failure and the answer so far, asks the next target.
-Rescuer = Callable[[Step, Failure, Json, Usage], Found]
+# How a broken stream goes on: given the step that broke and how (None where another process was lost that passed the
+# stream on) and the answer so far, asks the next target.
+Rescuer = Callable[[tuple[Step, Failure] | None, Json, Usage], Found]
 
 
 class Relay:
@@ -190,6 +191,39 @@ class Relay:
                 yield self._error(error)
                 return
 
+    def take_over(self, said: list[Chunk], complete: bool, find: Callable[[], Found]) -> Iterator[bytes]:
+        """Go on with an answer that another process began to pass on; that process is lost.
+
+        Args:
+            said: what the client has, read in its grammar.
+            complete: that is the whole answer, though perhaps not its last event.
+            find: runs the attempts, where nothing was said.
+        """
+        metrics.streams_open.inc()
+        if not said:
+            self._opener = gevent.spawn(_caught, find)
+            yield from self._late()
+            return
+        self._writer.write(said, verbatim=True)
+        for chunk in said:
+            self._usage = chunk.usage or self._usage
+            if chunk.body is not None:
+                self._remember(chunk.body, chunk.text)
+        if complete:
+            self._ledger.finish(self._call, 200)
+            if not said[-1].last:
+                yield self._writer.end()
+            return
+        error: AuraError | None = _interrupted()
+        partial, rescuer = self._partial(), self._rescuer
+        if rescuer is not None and partial is not None:
+            before = self._before = self._told_usage(partial)
+            error = yield from self._continued(lambda: rescuer(None, partial, before))
+        if error is not None:
+            yield self._error(error)
+            return
+        yield from self._relayed()
+
     def _given_up(self, opened: Opened, error: AuraError) -> AuraError:
         """Let go of an attempt through no fault of its provider's; returns what the client is told."""
         opened.incoming.close()
@@ -211,7 +245,11 @@ class Relay:
             return _interrupted()
         rescuer, self._opened, self._usage = self._rescuer, None, None
         before = self._before = added(self._before, usage)
-        self._opener = gevent.spawn(_caught, lambda: rescuer(opened.step, failure, partial, before))
+        return (yield from self._continued(lambda: rescuer((opened.step, failure), partial, before)))
+
+    def _continued(self, find: Callable[[], Found]) -> Generator[bytes, None, AuraError | None]:
+        """Wait for who goes on; returns what the client is told if nobody does."""
+        self._opener = gevent.spawn(_caught, find)
         found = yield from self._waited()
         metrics.rescues.labels("rescued" if isinstance(found, tuple) else "failed").inc()
         if isinstance(found, tuple):
@@ -244,7 +282,7 @@ class Relay:
         spoken_at = alive_at = now = time.monotonic()
         ends_at = now + AFTER_FINISH if incoming.complete else NEVER
         while True:
-            chunks, last = _up_to_last(chunks)
+            chunks, last = up_to_last(chunks)
             if last or now >= ends_at:
                 break
             if chunks:
@@ -252,10 +290,10 @@ class Relay:
                 if data:
                     yield data
                 now = time.monotonic()
-                if any(map(_says_something, chunks)):
+                if any(map(says_something, chunks)):
                     spoken_at = alive_at = now
             if incoming.complete:
-                ends_at = min(ends_at, now + (AFTER_USAGE if _tells_usage(chunks) else AFTER_FINISH))
+                ends_at = min(ends_at, now + (AFTER_USAGE if tells_usage(chunks) else AFTER_FINISH))
             until = min(ends_at, spoken_at + self._idle_gap(opened, spoken_at), self._deadline)
             pulled = self._pull(incoming, until, alive_at + KEEP_ALIVE)
             now = time.monotonic()
@@ -263,7 +301,7 @@ class Relay:
                 chunks = []
                 break
             chunks = pulled
-            if now >= alive_at + KEEP_ALIVE and not any(map(_says_something, chunks)):
+            if now >= alive_at + KEEP_ALIVE and not any(map(says_something, chunks)):
                 alive_at = now
                 yield self._writer.alive
         yield self._end(opened, chunks)
@@ -292,7 +330,7 @@ class Relay:
         now = time.monotonic()  # what comes all the time is never waited for
         if now >= self._deadline:
             raise _OutOfTime
-        if now >= until and not any(map(_says_something, chunks)):
+        if now >= until and not any(map(says_something, chunks)):
             raise Failure(Reason.TIMEOUT)
         return chunks
 
@@ -345,27 +383,6 @@ class _OutOfTime(Exception):
     """The call's own time is up while its answer is still coming."""
 
 
-def _up_to_last(chunks: list[Chunk]) -> tuple[list[Chunk], bool]:
-    """The chunks up to the terminal event, and whether it is among them; what stands behind it is not the answer's."""
-    for index, chunk in enumerate(chunks):
-        if chunk.last:
-            return chunks[: index + 1], True
-    return chunks, False
-
-
-def _says_something(chunk: Chunk) -> bool:
-    """Whether a chunk ends a silence: some servers fill it with deltas that hold nothing."""
-    if chunk.content or chunk.finished:
-        return True
-    choices = chunk.body.get("choices") if chunk.body else None
-    return any(value for choice in choices or () for key, value in (choice.get("delta") or {}).items() if key != "role")
-
-
-def _tells_usage(chunks: list[Chunk]) -> bool:
-    """Whether the usage event has come: nothing but ``[DONE]`` could follow it."""
-    return bool(chunks) and chunks[-1].usage is not None and not (chunks[-1].body or {}).get("choices")
-
-
 def _caught(find: Callable[[], Found]) -> Found | Exception:
     try:
         return find()
@@ -379,9 +396,3 @@ def _interrupted() -> AuraError:
 
 def _shutting_down() -> AuraError:
     return Overloaded("The gateway is shutting down.", code="server_shutting_down")
-
-
-def frames_of(completion: Json, writer: Writer) -> Iterator[bytes]:
-    """A stored answer as a stream, in one piece."""
-    usage = usage_in(completion["usage"]) if completion.get("usage") else None
-    yield writer.write(list(chunks_of(completion, usage)), verbatim=False) + writer.end()

@@ -13,12 +13,12 @@ FLOORS = [
     ["catalogue", "circuit", "dialects", "features", "guardrails"],
     ["ceiling", "samples", "memory", "meters"],
     ["providers", "classifier", "router", "failover", "hedge", "rescue", "limits", "calibration"],
-    ["fronts", "upstream", "metrics", "log", "disconnect", "configuration", "recording", "preview", "gate"],
+    ["fronts", "chunks", "upstream", "metrics", "log", "disconnect", "configuration", "recording", "preview", "gate"],
     ["tokens", "redis_link", "levels", "gunicorn_log", "tracing", "metrics_reference", "request_id"],
     ["correlation", "cache", "fleet", "exchange", "moderation", "replay", "embedding"],
     ["ledger", "splice", "metered", "guarded", "quota"],
     ["race", "relay"],
-    ["flight"],
+    ["flight", "following"],
     ["gateway"],
     ["counting", "forward"],
     ["api"],
@@ -34,6 +34,7 @@ PURE = [
     for name in names
     if name not in ("slots", "runtime", "sink", "memory", "providers", "samples")
 ] + [
+    "chunks",
     "preview",
     "replay",
 ]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Any, Protocol
 
-import gevent
 import orjson
 
 from .. import metrics
@@ -19,17 +18,17 @@ from .control import Control, control_of, not_stored
 from .entry import Codec, Head, Poisoned, head_of, well_formed
 from .key import key_of, tag
 from .semantic import Semantic, pointed, pointer
+from .sharing import Keeper, Sharing, Work
 
 # An answer of letters is a quarter of its size when it is compressed; what is not is seldom one.
 _UNPACKED = 4
-_LOOK_AGAIN = 0.02  # seconds between two looks for what another process was asked for
 # Answers that are kept as they were last unpacked, and the bytes that one of them may have.
 _KEPT, _KEPT_SIZE = 256, 32 * 1024
 
 Chosen = Callable[[str, bytes], bool]
 
 
-class Store(Protocol):
+class Store(Work, Protocol):
     """Where bytes are kept: a flask-caching backend, and what else the cache needs of it."""
 
     def get(self, key: str) -> Any:
@@ -40,12 +39,6 @@ class Store(Protocol):
 
     def delete(self, key: str) -> bool:
         """Forget a key."""
-
-    def claim(self, key: str) -> bool:
-        """Take the lease of a key, unless another process has it."""
-
-    def release(self, key: str) -> None:
-        """Give the lease of a key back."""
 
     def purge(self, scope: str, chosen: Chosen) -> int:
         """Forget keys that begin with ``scope`` and are chosen with their bytes; returns how many went."""
@@ -101,6 +94,7 @@ class AnswerCache:
             Tier.PREMIUM: settings.premium_ttl,
         }
         self._codec = Codec()
+        self._keeper = Keeper(store) if self._on and store.audiences else None
 
     def ping(self) -> bool | None:
         """Whether the store beyond this host answers; None where there is none."""
@@ -137,33 +131,25 @@ class AnswerCache:
             raise not_stored()
         return found
 
-    @contextmanager
-    def lease(self, key: str, call: Call, deadline: float) -> Iterator[Stored | None]:
-        """Ask as the only one of all processes that share the store, while the block runs.
-
-        Yields the answer that another process has stored meanwhile; None: the caller is to ask.
-
-        Args:
-            deadline: monotonic seconds until which it waits for another process.
-        """
-        control, began = control_of(call), time.monotonic()
-        found, claimed = None, control.reads and self._store.claim(key)
-        while control.reads and not claimed and found is None and time.monotonic() < deadline:
-            gevent.sleep(_LOOK_AGAIN)
-            claimed = self._store.claim(key)
-            found = self._read(key, control)
-        call.upstream_s += time.monotonic() - began
-        try:
-            yield found
-        finally:
-            if claimed:
-                self._store.release(key)
-
     def flight(self, key: str, call: Call) -> Hashable:
         """What is equal for calls that may share an answer which is still on its way: they want it in one form."""
         control = control_of(call)
         patience = call.headers.get("x-aura-timeout")
         return key, call.stream, call.wants_usage, control.reads, control.writes, patience, call.kept is not None
+
+    def sharing(self, key: str, flight: Hashable, call: Call) -> Sharing | None:
+        """The work for a call, as the processes that share the store share it; None where they do not.
+
+        Args:
+            flight: equal for calls that may share an answer which is still on its way.
+        """
+        if self._keeper is None:
+            return None
+        control = control_of(call)
+        if not (control.reads and control.writes) or self._ttl(control, call) <= 0:
+            return None  # what is not stored is not said elsewhere either
+        name = key[: 2 * len(tag(""))] + blake2b(repr(flight).encode(), digest_size=20).hexdigest()
+        return Sharing(self._store, self._keeper, name, lambda: self._read(key, control), call.stream)
 
     def _read(self, key: str, control: Control) -> Stored | None:
         entry = self._store.get(key) if control.reads else None

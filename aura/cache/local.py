@@ -18,6 +18,7 @@ from flask_caching.backends.base import BaseCache
 
 from .. import metrics
 from ..runtime import CACHE_FOLDER
+from .leases import Audience, Source
 from .shared import Shared
 
 log = logging.getLogger("aura.cache")
@@ -29,6 +30,10 @@ Chosen = Callable[[str, bytes], bool]
 
 class Level(Protocol):
     """Where a local cache keeps its values."""
+
+    @property
+    def audiences(self) -> tuple[Audience, ...]:
+        """Who may follow what is done under a lease."""
 
     def get(self, key: str) -> bytes | None:
         """The value of a key, unless its time is over."""
@@ -45,6 +50,9 @@ class Level(Protocol):
     def release(self, key: str) -> None:
         """Give the lease of a key back."""
 
+    def follow(self, key: str) -> Source | None:
+        """What the process that has the lease of a key says of its work; None where no other has it."""
+
     def usage(self) -> tuple[int, int]:
         """How many values there are, and their bytes."""
 
@@ -60,6 +68,8 @@ class Memory:
         size: the most bytes of them.
         evicted: told how many values had to go.
     """
+
+    audiences = ()
 
     def __init__(self, entries: int, size: int, evicted: Callable[[int], None] = lambda _count: None) -> None:
         self._evicted, self._size = evicted, size
@@ -106,6 +116,9 @@ class Memory:
     def release(self, key: str) -> None:
         """Give the lease of a key back."""
 
+    def follow(self, key: str) -> None:
+        """No other process has the lease of a key."""
+
     def usage(self) -> tuple[int, int]:
         """How many values there are, and their bytes."""
         self._store.run_pending_tasks()
@@ -132,6 +145,8 @@ class LocalCache(BaseCache):
     def __init__(self, level: Level, ttl: float = 3600.0) -> None:
         super().__init__(default_timeout=int(ttl))
         self._level, self._ttl = level, ttl
+        self.audiences = level.audiences
+        """Who may follow what is done under a lease: the other processes that share the store."""
 
     @classmethod
     def factory(cls, app: Any, config: Mapping[str, Any], args: list[Any], kwargs: dict[str, Any]) -> LocalCache:  # noqa: ARG003  (flask-caching's shape)
@@ -168,6 +183,10 @@ class LocalCache(BaseCache):
     def release(self, key: str) -> None:
         """Give the lease of a key back."""
         self._level.release(key)
+
+    def follow(self, key: str) -> Source | None:
+        """What the process that has the lease of a key says of its work; None where no other has it."""
+        return self._level.follow(key)
 
     def ping(self) -> None:
         """Nothing lies beyond this host."""

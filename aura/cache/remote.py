@@ -15,10 +15,11 @@ from redis import exceptions
 
 from ..gate import Gate
 from ..redis_link import Link, client
+from .leases import Audience, Source
 from .local import Chosen, LocalCache, open_level
+from .remote_leases import RemoteLeases
 
-PREFIX, LEASE = "aura:cache:", "aura:lease:"
-LEASE_MS = 15_000  # after which the lease of an instance that died is anyone's
+PREFIX = "aura:cache:"
 _PATIENT = 1.0  # seconds that an administrator waits for one command
 _SCANNED = 200
 _HEAD = 1024
@@ -44,6 +45,9 @@ class RedisCache(BaseCache):
         self._link = Link(url, self._gate)
         self._redis, self._ask = self._link.redis, self._link.ask
         self._patient: Any = client(url, _PATIENT)
+        self._leases = RemoteLeases(self._patient, self._gate)
+        self.audiences: tuple[Audience, ...] = (*local.audiences, self._leases)
+        """Who may follow what is done under a lease: the workers of this instance, and other instances."""
 
     @classmethod
     def factory(cls, app: Any, config: Mapping[str, Any], args: list[Any], kwargs: dict[str, Any]) -> RedisCache:  # noqa: ARG003  (flask-caching's shape)
@@ -83,7 +87,7 @@ class RedisCache(BaseCache):
         """Take the lease of a key for a while, here and in Redis; False where another process or instance has it."""
         if not self._local.claim(key):
             return False
-        asked, taken = self._ask(lambda: self._redis.set(LEASE + key, b"", nx=True, px=LEASE_MS), write=True)
+        asked, taken = self._ask(lambda: self._leases.claim(self._redis, key), write=True)
         if asked and not taken:
             self._local.release(key)
             return False
@@ -92,7 +96,11 @@ class RedisCache(BaseCache):
     def release(self, key: str) -> None:
         """Give the lease of a key back."""
         self._local.release(key)
-        self._ask(lambda: self._redis.unlink(LEASE + key), write=True)
+        self._ask(lambda: self._leases.give_back(self._redis, key), write=True)
+
+    def follow(self, key: str) -> Source | None:
+        """What the process or instance that has the lease of a key says of its work; None where no other has it."""
+        return self._local.follow(key) or self._leases.follow(key)
 
     def ping(self) -> bool:
         """Whether Redis answers; one that is known to be out of use is not asked. Waits for a second at most."""

@@ -25,7 +25,7 @@ import gevent
 import lmdb
 
 from ..runtime import mapped
-from .leases import SIZE, Leases
+from .leases import SIZE, Leases, Source
 from .queues import DATABASES, Queues
 from .sketch import Sketch
 
@@ -66,7 +66,8 @@ class Shared:
         self._evicted, self._clock = evicted, clock
         self._lock = os.open(folder / "writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._sketch = Sketch(mapped(folder, "counters", Sketch.size(entries)), entries)
-        self._leases = Leases(mapped(folder, "leases", SIZE))
+        self._leases = Leases(mapped(folder, "leases", SIZE), folder)
+        self.audiences = (self._leases,)
         self._env = lmdb.open(
             str(folder),
             map_size=2 * size + _SLACK,
@@ -79,6 +80,7 @@ class Shared:
         self._env.reader_check()
         self._queues = Queues(self._env, entries, size, self._sketch)
         self._waiting: dict[str, Change] = {}
+        self._given_back: set[str] = set()
         self._writer: gevent.Greenlet[Any, Any] | None = None
         self._failing = False
 
@@ -118,6 +120,9 @@ class Shared:
             gevent.sleep(_WAIT)
             if self._written(self._waiting) or time.monotonic() > until:
                 self._waiting = {}
+        for key in self._given_back:
+            self._leases.release(key)
+        self._given_back.clear()
 
     def _written(self, changes: dict[str, Change]) -> bool:
         """Write some changes, unless another process is writing now; what lmdb cannot take is lost."""
@@ -163,6 +168,7 @@ class Shared:
 
     def claim(self, key: str) -> bool:
         """Take the lease of a key, unless another process that lives has it; whoever cannot tell has it too."""
+        self._given_back.discard(key)
         for _ in range(_LEASE_TRIES):
             with self._locked() as mine:
                 if mine:
@@ -171,8 +177,15 @@ class Shared:
         return True
 
     def release(self, key: str) -> None:
-        """Give the lease of a key back."""
-        self._leases.release(key)
+        """Give the lease of a key back: once what waits is written, since those who wait for it look then."""
+        if self._waiting:
+            self._given_back.add(key)
+        else:
+            self._leases.release(key)
+
+    def follow(self, key: str) -> Source | None:
+        """What the process that has the lease of a key says of its work; None where no other has it."""
+        return self._leases.follow(key)
 
     def usage(self) -> tuple[int, int]:
         """How many values there are, and the bytes that they take."""
