@@ -124,6 +124,28 @@ def test_the_client_lists_and_describes_what_it_may_ask_for(server):
     assert (caught.value.status_code, caught.value.error) == (404, "model 'nowhere' not found")
 
 
+@pytest.mark.parametrize("name", PROVIDERS[:3])
+@pytest.mark.parametrize(
+    ("path", "member", "value"),
+    [
+        ("/api/chat", "temperature", [[]]),
+        ("/api/chat", "n", "two"),
+        ("/api/chat", "functions", 5),
+        ("/api/chat", "prompt", "Come."),
+        ("/api/generate", "tools", 5),
+        ("/api/generate", "messages", ["hello"]),
+        ("/api/generate", "max_tokens", {"at": "most"}),
+    ],
+)
+def test_a_member_that_the_grammar_lacks_is_taken_for_nobody_elses(server, far, name, path, member, value):
+    asked = {"prompt": f"Go {next(numbers)}."} if path == "/api/generate" else asking()
+    answer = post(server, path, {**asked, "model": f"{name}/m", member: value, "stream": False})
+
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-aura-dropped"] == member
+    assert json.dumps(value) not in json.dumps({**far.asked[-1][2], "messages": None})
+
+
 def test_an_error_reaches_the_client_in_its_own_form(server):
     for stream in (False, True):
         with sdk(server) as client, pytest.raises(ollama.ResponseError) as caught:

@@ -410,15 +410,21 @@ def test_inbound_top_k_is_dropped_aloud_where_the_grammar_has_none():
     assert (local.body["options"]["top_k"], local.dropped) == (5, [])
 
 
-@pytest.mark.parametrize(
-    "name", ["container", "context_management", "speed", "diagnostics", "user_profile_id", "a_member_of_next_year"]
-)
+@pytest.mark.parametrize("name", ["container", "context_management", "speed", "diagnostics"])
 def test_inbound_what_only_anthropic_understands_is_dropped_aloud(name):
     for dialect in (openai, ollama):
         translation = dialect.request_out(canonical(**{name: {"x": 1}}), unknown("m"))
 
         assert name not in translation.body
         assert translation.dropped == [name]
+
+
+@pytest.mark.parametrize("name", ["user_profile_id", "a_member_of_next_year", "n", "functions", "stop", "options"])
+def test_inbound_what_nobody_knows_is_dropped_aloud_and_taken_for_nothing_else(name):
+    body, lost = both(**{name: 5})
+
+    assert name not in body
+    assert lost == [name]
 
 
 @pytest.mark.parametrize(

@@ -19,16 +19,18 @@ from ...call import Json
 from ..beyond import KEY, Beyond
 from .blocks import object_in, parts_in, refuse, text_in
 from .names import name_in
+from .request import NATIVE
 from .turns import messages_in
 
 # Said in both grammars, or Aura's own.
 _SHARED = ("model", "stream", "temperature", "top_p", "aura", "fallbacks", "provider")
 _READ = {
     *_SHARED, "messages", "system", "max_tokens", "stop_sequences", "tools", "tool_choice", "metadata", "thinking",
-    "output_config", "output_format", "service_tier", "anthropic_beta", "betas", "cache_control", "top_k",
-    "mcp_servers", "inference_geo", "anthropic_version",
+    "output_config", "output_format", "service_tier", "anthropic_beta", "betas", "cache_control", "anthropic_version",
 }  # fmt: skip
-# Told to Anthropic alone; whether they are there changes no answer, or is said in another way too.
+# Told to Anthropic alone. What is not known here is told to nobody else: he may have something else by that name.
+_TOLD = ("top_k", *(key for key in NATIVE if key not in _READ))
+# The same; whether they are there changes no answer, or is said in another way too.
 _QUIET = ("metadata", "thinking", "output_config", "anthropic_beta", "betas", "cache_control")
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
@@ -202,7 +204,7 @@ def _put_rest(out: Json, body: Json, beyond: Beyond) -> None:
         beyond.needs("mcp_servers")
     if body.get("inference_geo") not in _ANYWHERE:
         beyond.needs("inference_geo")
-    for key, value in body.items():
-        if value is not None and (key not in _READ or key in ("top_k", "mcp_servers", "inference_geo")):
-            out[key] = value
-            beyond.lost.append(key)
+    others = [key for key, value in body.items() if value is not None and key not in _READ]
+    beyond.lost += [key for key in others if key in _TOLD]
+    beyond.gone += [key for key in others if key not in _TOLD]
+    out.update({key: body[key] for key in beyond.lost})

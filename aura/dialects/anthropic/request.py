@@ -20,7 +20,7 @@ SAFE_MAX_TOKENS = 4096
 _MARGIN = 1.3
 _LITTLE = 1024
 # Parameters of Anthropic's own, which are forwarded.
-_NATIVE = ("cache_control", "container", "context_management", "inference_geo", "mcp_servers", "speed", "diagnostics")
+NATIVE = ("cache_control", "container", "context_management", "inference_geo", "mcp_servers", "speed", "diagnostics")
 # Read here or elsewhere, or without a meaning for an answer: never worth a note.
 _READ = {
     "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "stop", "stop_sequences",
@@ -86,7 +86,7 @@ def request_out(body: Json, model: Model) -> Translation:
 
 
 def _is_lost(key: str, value: Any) -> bool:
-    if value is None or key in _READ or key in _NATIVE:
+    if value is None or key in _READ or key in NATIVE:
         return False
     return not (key in _NEUTRAL and _NEUTRAL[key] == value)
 
@@ -179,7 +179,7 @@ def _put_rest(out: Json, body: Json, dropped: list[str]) -> None:
             out["service_tier"] = _TIERS[tier]
         if tier not in ("auto", "default", "priority", "standard_only"):
             dropped.append("service_tier")
-    for key in _NATIVE:
+    for key in NATIVE:
         if body.get(key) is not None:
             out[key] = body[key]
 

@@ -12,6 +12,7 @@ See https://docs.ollama.com/api/chat and https://docs.ollama.com/api/generate
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, NoReturn
 
 import orjson
@@ -28,10 +29,9 @@ _SHARED = ("model", "logprobs", "top_logprobs", "aura", "fallbacks", "provider")
 _SAMPLING = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
 # How a model is run, not what it answers.
 _RUNNING = ("num_ctx", "num_keep", "keep_alive", "truncate", "shift", "options", "think")
-_READ = {
-    *_SHARED, *_RUNNING, "messages", "stream", "format", "tools", "prompt", "system", "suffix", "images", "raw",
-    "template", "context",
-}  # fmt: skip
+_READ = {*_SHARED, *_RUNNING, "stream", "format"}
+_OF_CHATS = {*_READ, "messages", "tools"}
+_OF_GENERATIONS = {*_READ, "prompt", "system", "suffix", "images", "raw", "template", "context"}
 _ROLES = ("system", "user", "assistant", "tool")
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "max": "high"}
 # The beginnings of images, in base64.
@@ -45,12 +45,14 @@ def chat_in(body: Json) -> tuple[Json, list[str]]:
         _refuse("must be an array of messages", "messages")
     calls = _Calls()
     messages = [_message_in(message, f"messages.{index}", calls) for index, message in enumerate(given)]
-    return _body_in(body, messages, Beyond())
+    beyond = Beyond(gone=_unknown(body, _OF_CHATS))
+    tools = [_tool_in(tool, f"tools.{index}") for index, tool in enumerate(body.get("tools") or ())]
+    return _body_in(body, {"messages": messages, **({"tools": tools} if tools else {})}, beyond)
 
 
 def generate_in(body: Json) -> tuple[Json, list[str]]:
     """Translate the body of a generation: its prompt is a user's message; see :class:`aura.dialects.Front`."""
-    beyond = Beyond()
+    beyond = Beyond(gone=_unknown(body, _OF_GENERATIONS))
     for key in ("suffix", "template", "context", "raw"):
         if body.get(key):
             beyond.needs(key)
@@ -59,7 +61,12 @@ def generate_in(body: Json) -> tuple[Json, list[str]]:
         messages.append({"role": "system", "content": _text(body, "system", "system")})
     content = _content_in(_text(body, "prompt", "prompt"), body.get("images"), "images")
     messages.append({"role": "user", "content": content})
-    return _body_in(body, messages, beyond)
+    return _body_in(body, {"messages": messages}, beyond)
+
+
+def _unknown(body: Json, known: Container[str]) -> list[str]:
+    """What Aura does not know: an Ollama server gets it, and nobody else may take it for a parameter of its own."""
+    return [key for key, value in body.items() if key not in known and value is not None]
 
 
 def _refuse(why: str, where: str) -> NoReturn:
@@ -75,16 +82,12 @@ def _text(owner: Json, key: str, where: str) -> str:
     return value
 
 
-def _body_in(body: Json, messages: list[Json], beyond: Beyond) -> tuple[Json, list[str]]:
-    """All that is no message."""
-    out: Json = {key: body[key] for key in _SHARED if body.get(key) is not None}
-    out["messages"] = messages
+def _body_in(body: Json, said: Json, beyond: Beyond) -> tuple[Json, list[str]]:
+    """All but what is said, and with which tools."""
+    out: Json = {key: body[key] for key in _SHARED if body.get(key) is not None} | said
     out["stream"] = streamed(body)
     _put_options(out, body, beyond)
     _put_format(out, body.get("format"))
-    tools = body.get("tools")
-    if tools:
-        out["tools"] = [_tool_in(tool, f"tools.{index}") for index, tool in enumerate(tools)]
     think = body.get("think")
     if think is not None and not isinstance(think, bool) and think not in _EFFORTS:
         _refuse("must be true, false, low, medium, high or max", "think")
@@ -95,10 +98,6 @@ def _body_in(body: Json, messages: list[Json], beyond: Beyond) -> tuple[Json, li
             out[key] = body[key]
     if think is not None:
         out["think"] = think
-    for key, value in body.items():
-        if key not in _READ and value is not None:
-            out[key] = value
-            beyond.lost.append(key)
     beyond.quiet += [key for key in _RUNNING if key in out]
     out[KEY] = beyond.json()
     return out, beyond.gone
