@@ -69,8 +69,10 @@ class Assembler:
 
     def _note_head(self, chunk: Json) -> None:
         for key, value in chunk.items():
-            if value and key not in self._known:
-                self._head[key] = value
+            if key in self._known:
+                continue
+            self._head[key] = value  # an empty one is better than none, and stays until another comes
+            if value:
                 self._known.add(key)
 
     def completion(self) -> Json:
@@ -121,8 +123,8 @@ class _Choice:
             if isinstance(value, str) and key in _TEXTS:
                 self.keep(key, value)
             elif key == "tool_calls":
-                for call in value:
-                    self._call_of(call).add(call)
+                for position, call in enumerate(value):
+                    self._call_of(call, position).add(call)
             elif key == "function_call":
                 self._function.add({"function": value})
             elif isinstance(value, list) and isinstance(message.get(key), list):
@@ -132,15 +134,19 @@ class _Choice:
             else:
                 message[key] = value
 
-    def _call_of(self, piece: Json) -> _Call:
-        """The call that a piece belongs to: by its index, else by its id, else the last one."""
+    def _call_of(self, piece: Json, position: int) -> _Call:
+        """The call that a piece belongs to: by its index, else by its id, else the last one.
+
+        Where a server tells neither, names that come together are of several calls.
+        """
         index, name = piece.get("index"), piece.get("id")
         if index is not None:
             found = next((call for call in self._calls if call.index == index), None)
         elif name:
             found = next((call for call in self._calls if call.members.get("id") == name), None)
         else:
-            found = self._calls[-1] if self._calls else None
+            another = position > 0 and (piece.get("function") or {}).get("name")
+            found = self._calls[-1] if self._calls and not another else None
         if found is None:
             found = _Call(index)
             self._calls.append(found)

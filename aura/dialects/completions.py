@@ -47,6 +47,7 @@ _SHARED = frozenset(
         "fallbacks",
     }
 )
+_REASONS = (None, "stop", "length", "content_filter")
 _NEUTRAL: Json = {"echo": False, "best_of": 1, "logprobs": None, "suffix": None}
 
 
@@ -156,15 +157,31 @@ def response_out(completion: Json, call: Call) -> Json:
     before = _echo(call)
     choices = [
         {
-            "text": before + (choice["message"].get("content") or ""),
+            "text": before + _text(choice["message"]),
             "index": choice.get("index") or 0,
             "logprobs": _logprobs(choice.get("logprobs"), len(before)),
-            "finish_reason": choice.get("finish_reason"),
+            "finish_reason": _finish(choice.get("finish_reason")) or "stop",
         }
         for choice in completion["choices"]
     ]
-    told = {key: value for key, value in completion.items() if key in ("id", "created", "model", "usage")}
-    return {**told, "object": "text_completion", "choices": choices}
+    return {**_head(completion, call), "choices": choices}
+
+
+def _head(body: Json, call: Call) -> Json:
+    """What every object of an answer says; the client needs it also where its server does not tell it."""
+    told = {key: body[key] for key in ("id", "created", "model", "usage") if body.get(key) is not None}
+    return {"id": f"cmpl-{call.id}", "created": call.created, "model": "", **told, "object": "text_completion"}
+
+
+def _text(said: Json) -> str:
+    """What a message or a delta says, or why it says nothing."""
+    text = said.get("content") or said.get("refusal")
+    return text if isinstance(text, str) else ""
+
+
+def _finish(reason: Any) -> Any:
+    """Why an answer ended: this grammar has three words for it."""
+    return reason if reason in _REASONS else "stop"
 
 
 def _echo(call: Call) -> str:
@@ -195,8 +212,11 @@ def _logprobs(logprobs: Any, offset: int) -> Any:
 
 
 def error_out(error: AuraError, request_id: str) -> Json:  # noqa: ARG001  (the shape of Front)
-    """OpenAI's error object."""
-    return error.body()
+    """OpenAI's error object; what is wrong with the messages of a chat is wrong with the prompt."""
+    told = error.body()
+    if (error.param or "").startswith("messages"):
+        told["error"]["param"] = "prompt"
+    return told
 
 
 class EventWriter:
@@ -205,7 +225,7 @@ class EventWriter:
     alive = b": keep-alive\n\n"
 
     def __init__(self, call: Call) -> None:
-        self._wants_usage = call.wants_usage
+        self._call, self._wants_usage = call, call.wants_usage
         self._before = _echo(call)
         self._begun: set[int] = set()
 
@@ -223,17 +243,16 @@ class EventWriter:
 
     def _told(self, body: Json) -> Json:
         choices = [self._choice(choice) for choice in body.get("choices") or ()]
-        told = {key: value for key, value in body.items() if key in ("id", "created", "model", "usage")}
-        return {**told, "object": "text_completion", "choices": choices}
+        return {**_head(body, self._call), "choices": choices}
 
     def _choice(self, choice: Json) -> Json:
         index = choice.get("index") or 0
         before = "" if index in self._begun else self._before
         return {
-            "text": before + ((choice.get("delta") or {}).get("content") or ""),
+            "text": before + _text(choice.get("delta") or {}),
             "index": index,
             "logprobs": _logprobs(choice.get("logprobs"), 0),
-            "finish_reason": choice.get("finish_reason"),
+            "finish_reason": _finish(choice.get("finish_reason")),
         }
 
     def comment(self, text: str) -> bytes:

@@ -21,6 +21,7 @@ from ..errors import Failure, Reason, reason_for_status
 from ..sse import Decoder, Event, LineDecoder
 from .assembly import plain_text
 from .beyond import KEY, without
+from .plain import make_plain
 
 name = "openai"
 DECODER: type[Decoder] | type[LineDecoder] = Decoder
@@ -65,6 +66,7 @@ _KINDS = {
 _PROXY_STATUSES = (401, 402, 408, 413, 429)
 # How servers end a choice that failed under status 200.
 _FAILED = {"error", "network_error"}
+_CALLS = frozenset(("tool_calls", "function_call"))
 _CONTENT = ("tool_calls", "content", "reasoning_content", "reasoning", "refusal", "function_call", "audio")
 
 
@@ -102,7 +104,10 @@ def capped(body: Json, max_tokens: int | None) -> Json:
 
 
 def response_in(body: Json, translation: Translation) -> Json:
-    """Check that an answer is one. It is left as it is, but for what every client reads and a server left out."""
+    """Check that an answer is one. It is left as it is, but for what every client reads and a server left out.
+
+    What it says is made plain in place: whoever gets the answer's bytes gets what its server wrote.
+    """
     if body.get("error") or body.get("object") == "error":
         raise error_inside(body.get("error") or body)
     choices = body.get("choices")
@@ -123,6 +128,7 @@ def _whole_choice(choice: Any) -> Json:
     if isinstance(finish, str) and finish.lower() in _FAILED:
         raise Failure(Reason.UNAVAILABLE, "the answer ended in an error")
     if isinstance(choice.get("message"), dict):
+        make_plain(choice["message"])
         return choice
     if finish == "content_filter":  # Azure then sends no message at all
         return {**choice, "message": {"role": "assistant", "content": None, "refusal": None}}
@@ -186,10 +192,11 @@ class ChunkReader:
             if not isinstance(delta, dict):
                 raise ValueError("a delta is an object")
             for field in _CONTENT:
-                if delta.get(field):
+                value = delta.get(field)
+                if value:
                     chunk.content = True
-                    if field == "tool_calls" or field == "function_call":  # noqa: PLR1714  (twice as fast)
-                        _check_calls(delta)
+                    if value.__class__ is not str or field in _CALLS:
+                        _check_said(delta)
                     break
         index = choice.get("index") or 0
         if not isinstance(index, int):
@@ -213,8 +220,12 @@ class ChunkReader:
             self.complete = len(self._finished) >= self._expected
 
 
-def _check_calls(delta: Json) -> None:
-    """Tool calls are put together from pieces, so the pieces must be what they are taken for."""
+def _check_said(delta: Json) -> None:
+    """Have what is more than a text in the form that it is taken for.
+
+    Tool calls are put together from pieces, so the pieces must be what they are taken for.
+    """
+    make_plain(delta)
     calls = delta.get("tool_calls") or [{"function": delta.get("function_call")}]
     if not isinstance(calls, list):
         raise ValueError("tool_calls are a list")

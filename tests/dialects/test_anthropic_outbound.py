@@ -126,7 +126,6 @@ def test_outbound_an_answer_is_a_message():
     [
         ({"content": ""}, []),
         ({"content": "a", "tool_calls": [CALL]}, [text("a"), USED]),
-        ({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, [text("ab")]),
         ({"refusal": "No."}, [text("No.")]),
         ({"content": "a", "thinking_blocks": [THOUGHT, HIDDEN]}, [THOUGHT, HIDDEN, text("a")]),
         ({"content": "a", "content_blocks": [text("a"), USED, text("b")]}, [text("a"), USED, text("b")]),

@@ -288,7 +288,7 @@ def test_an_error_inside_a_stream_is_a_failure_and_no_end(event, name, reason):
         b'{"choices":[{"delta":{"tool_calls":[7]}}]}',
         b'{"choices":[{"delta":{"tool_calls":[{"index":"0"}]}}]}',
         b'{"choices":[{"delta":{"tool_calls":[{"function":7}]}}]}',
-        b'{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":{}}}]}}]}',
+        b'{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":[1]}}]}}]}',
         b'{"choices":[{"delta":{"function_call":7}}]}',
     ],
 )

@@ -14,7 +14,10 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Any
 
+import orjson
+
 from ...call import Call, Json
+from ..counts import usage_or_guess
 from .names import long_names
 from .response import THOUGHTS
 from .tools import id_out, input_out
@@ -60,8 +63,14 @@ def response_out(completion: Json, call: Call) -> Json:
     head = head_out(completion, call)
     head["content"] = content
     head |= stop_out(choice, called, client, message.get("refusal"))
-    head["usage"] = usage_out(completion.get("usage"), completion.get("service_tier"))
+    usage = usage_or_guess(completion.get("usage"), call, sum(map(_letters, content)))
+    head["usage"] = usage_out(usage, completion.get("service_tier"))
     return head
+
+
+def _letters(block: Json) -> int:
+    said = block.get("text") or block.get("thinking") or block.get("input") or ""
+    return len(said if isinstance(said, str) else orjson.dumps(said))
 
 
 def head_out(body: Json, call: Call) -> Json:
@@ -114,10 +123,7 @@ def thoughts_out(message: Json, client: Client) -> list[Json]:
 
 def text_of(message: Json) -> str:
     """What a message says, or why it says nothing."""
-    content = message.get("content")
-    if isinstance(content, list):
-        content = "".join(part.get("text") or "" for part in content if isinstance(part, dict))
-    text = content or message.get("refusal")
+    text = message.get("content") or message.get("refusal")
     return text if isinstance(text, str) else ""
 
 

@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 
 from ... import sse
-from ...call import Call, Chunk, Json, estimate_tokens
+from ...call import Call, Chunk, Json
 from ...errors import AuraError
+from ..counts import usage_or_guess
 from .calls import Calls
 from .errors import error_out
 from .outbound import Client, blocks_out, head_out, stop_out, thoughts_out, usage_out
@@ -52,6 +53,7 @@ class EventWriter:
         self._refused = ""
         self._usage: Json | None = None
         self._tier: Any = None
+        self._letters = 0  # that were said
         self._held = b""  # the reason of the end, until it is one
 
     def write(self, chunks: list[Chunk], verbatim: bool) -> bytes:
@@ -84,7 +86,7 @@ class EventWriter:
             self._write_calls(self._calls.rest())
             self._close()
             delta = stop_out(self._end, self._called or bool(self._calls), self._client, self._refused)
-            self._event("message_delta", delta=delta, usage=usage_out(self._usage))
+            self._event("message_delta", delta=delta, usage=usage_out(self._told_usage()))
             self._event("message_stop")
         written = b"".join(self._pieces)
         self._pieces.clear()
@@ -171,6 +173,7 @@ class EventWriter:
                 name = self._client.name(call["name"])
                 self._begin_block({"type": "tool_use", "id": call["id"], "name": name, "input": {}})
             if piece:
+                self._letters += len(piece)
                 self._told({"type": "input_json_delta", "partial_json": piece})
 
     def _thoughts(self, blocks: list[Json]) -> None:
@@ -214,6 +217,7 @@ class EventWriter:
             empty: Json = {"type": kind, kind: ""}
             self._begin_block({**empty, "signature": ""} if kind == "thinking" else empty)
         named, key = _DELTAS[kind]
+        self._letters += len(text)
         self._told({"type": named, key: text})
 
     # Events
@@ -223,9 +227,11 @@ class EventWriter:
             return
         self._begun, self.alive = True, PING
         message = head_out(body, self._call)
-        guess = {"prompt_tokens": estimate_tokens(self._call.body)}
-        message["usage"] = usage_out(self._usage or guess)
+        message["usage"] = usage_out(self._told_usage())
         self._event("message_start", message=message)
+
+    def _told_usage(self) -> Json:
+        return usage_or_guess(self._usage, self._call, self._letters)
 
     def _begin_block(self, block: Json) -> None:
         self._close()

@@ -21,6 +21,7 @@ import orjson
 from ...call import Call, Chunk, Json
 from ...errors import AuraError
 from ..assembly import Assembler
+from ..counts import usage_or_guess
 
 MEDIA_TYPE = "application/x-ndjson"
 _NANO = 1_000_000_000
@@ -51,7 +52,14 @@ def whole_out(completion: Json, call: Call, told: Told) -> Json:
     logprobs = _logprobs_out(choice)
     if logprobs:
         out["logprobs"] = logprobs
-    return out | _end(choice, completion.get("usage"), call)
+    usage = usage_or_guess(completion.get("usage"), call, _letters(said))
+    return out | _end(choice, usage, call)
+
+
+def _letters(said: Json) -> int:
+    """How much is said: calls come whole, so what they take is the length of their JSON."""
+    calls = orjson.dumps(said["tool_calls"]) if "tool_calls" in said else b""
+    return len(said["content"]) + len(said.get("thinking", "")) + len(calls)
 
 
 def error_out(error: AuraError, request_id: str) -> Json:  # noqa: ARG001  (the shape of Front)
@@ -78,10 +86,7 @@ def _head(body: Json, call: Call) -> Json:
 
 def _said(message: Json, call: Call) -> Json:
     """What is said, and what was thought unless the client does not want to hear it."""
-    content = message.get("content")
-    if isinstance(content, list):
-        content = "".join(part.get("text") or "" for part in content if isinstance(part, dict))
-    said: Json = {"content": content or message.get("refusal") or ""}
+    said: Json = {"content": message.get("content") or message.get("refusal") or ""}
     thought = message.get("reasoning_content") or message.get("reasoning")
     if isinstance(thought, str) and thought and (call.native or {}).get("think") is not False:
         said["thinking"] = thought
@@ -124,9 +129,8 @@ def _logprobs_out(choice: Json) -> list[Any]:
     return content if isinstance(content, list) else []
 
 
-def _end(choice: Json, usage: Any, call: Call) -> Json:
+def _end(choice: Json, usage: Json, call: Call) -> Json:
     """What the last object tells of the end."""
-    usage = usage if isinstance(usage, dict) else {}
     finish = choice.get("finish_reason")
     # Ollama has no word for an answer that was filtered; "stop" would call it whole.
     reason = finish if finish in ("length", "content_filter") else "stop"
@@ -161,7 +165,7 @@ class LineWriter:
         self._calls: Assembler | None = None
         self._last: Json = {}
         self._usage: Json | None = None
-        self._refused = False
+        self._letters = 0  # that were said
 
     def write(self, chunks: list[Chunk], verbatim: bool) -> bytes:
         """Write some chunks; see :class:`aura.dialects.Writer`."""
@@ -201,6 +205,7 @@ class LineWriter:
                 self._calls.add({"choices": [{"index": 0, "delta": called}]})
             said = _said(delta, self._call)
             if said["content"] or "thinking" in said:
+                self._letters += _letters(said)
                 steps.append((choice, said))
         return steps
 
@@ -223,8 +228,11 @@ class LineWriter:
         written = b""
         if self._calls is not None:
             message = self._calls.completion()["choices"][0]["message"]
-            written = self._line({"content": "", "tool_calls": _calls_out(message)})
-        return written + self._line({"content": ""}, end=_end(self._last, self._usage, self._call))
+            said = {"content": "", "tool_calls": _calls_out(message)}
+            self._letters += _letters(said)
+            written = self._line(said)
+        usage = usage_or_guess(self._usage, self._call, self._letters)
+        return written + self._line({"content": ""}, end=_end(self._last, usage, self._call))
 
     def error(self, error: AuraError) -> bytes:
         """Write the one error that ends a stream which cannot go on."""

@@ -23,6 +23,12 @@ OURS = "aura"
 NATIVE = "native_response"
 """Under this name a canonical answer keeps the response that it was read from."""
 
+_OWN_NAMES = {
+    "messages": "input",
+    "max_tokens": "max_output_tokens",
+    "response_format": "text.format",
+    "reasoning_effort": "reasoning.effort",
+}
 _REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 # Asked again by the client's own body, whoever's answer is told again.
 _ASKED = ("metadata", "user", "store", "safety_identifier", "prompt_cache_key")
@@ -202,8 +208,8 @@ def called_whole(item: Json, arguments: str, status: str) -> Json:
 
 def called_out(call: Json) -> tuple[str, str]:
     """The name and the arguments of a call."""
-    function = call.get("function") or {}
-    arguments = function.get("arguments")
+    function = call.get("function") or call.get("custom") or {}
+    arguments = function.get("arguments") or function.get("input")
     return str(function.get("name") or ""), arguments if isinstance(arguments, str) else ""
 
 
@@ -226,8 +232,6 @@ def thought_of(message: Json) -> str:
 def text_of(message: Json) -> str:
     """What a message or a delta says."""
     content = message.get("content")
-    if isinstance(content, list):
-        content = "".join(part.get("text") or "" for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""
 
 
@@ -267,5 +271,9 @@ def count(value: Any) -> int:
 
 
 def error_out(error: AuraError, request_id: str) -> Json:  # noqa: ARG001  (the shape of Front)
-    """OpenAI's error object."""
-    return error.body()
+    """OpenAI's error object; a parameter of the translated body is told by the client's own name for it."""
+    told = error.body()
+    name = (error.param or "").partition("[")[0].partition(".")[0]
+    if name in _OWN_NAMES:
+        told["error"]["param"] = _OWN_NAMES[name]
+    return told
