@@ -176,3 +176,12 @@ def test_azures_client_uses_aura_as_its_resource(stream):
 
     assert text.startswith("nonce-2")
     assert vectors[0].embedding[0] == 3
+
+
+def test_what_is_wrong_with_the_messages_of_a_chat_is_wrong_with_the_prompt():
+    with fake() as provider, served(entry("one", provider).replace("small", "gpt-4o-mini")) as server:
+        body = {"model": "auto", "prompt": "word " * 600_000}
+        got = requests.post(f"{server.url}/v1/completions", json=body, timeout=LONG)
+
+    assert (got.status_code, got.json()["error"]["param"]) == (400, "prompt")
+    assert not provider.seen

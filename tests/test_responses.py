@@ -709,3 +709,11 @@ def test_in_redis_a_response_is_kept_for_all_instances(far):
         store.close()
 
     assert found.json() == told
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/openai/responses"])
+def test_what_is_wrong_is_told_by_the_clients_own_name_for_it(server, path):
+    picture = {"type": "input_image", "image_url": "https://example.com/a.png"}
+    got = send(server, asking("ollama", input=[{"role": "user", "content": [picture]}]), path)
+
+    assert (got.status_code, got.json()["error"]["param"]) == (400, "input")

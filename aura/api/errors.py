@@ -11,7 +11,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from .. import errors
-from ..dialects import anthropic
+from ..dialects import anthropic, openai
 from ..errors import AuraError, ShuttingDown, scrub
 from ..fronts import FRONTS, grammar_at_nothing, grammar_of
 from .door import OLLAMA
@@ -40,9 +40,11 @@ def answer(error: AuraError, grammar: str = "") -> Response:
         grammar: another one.
     """
     grammar, request_id = grammar or grammar_of(request.environ), g.get("request_id", "")
-    body = orjson.dumps(FRONTS[grammar].error_out(error, request_id))
-    response = Response(body, error.status, mimetype="application/json")
     call = g.get("call")
+    # OpenAI has several grammars with one form of errors, and other names for what is wrong.
+    words = call.grammar if call is not None and grammar == openai.name else grammar
+    body = orjson.dumps(FRONTS[words].error_out(error, request_id))
+    response = Response(body, error.status, mimetype="application/json")
     # A provider's limits are told where the caller has none of Aura's own.
     limits = error.headers if call is None or call.lease is None else call.lease.headers
     if grammar == anthropic.name:
