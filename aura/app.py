@@ -46,7 +46,7 @@ from .quota.table import shared
 from .recording import Recorder
 from .request_id import new_request_id
 from .router import Router
-from .settings import Settings
+from .settings import Settings, UpstreamSettings
 from .tokens import Sender
 from .upstream import Upstream
 
@@ -92,7 +92,7 @@ def _gateway(app: Flask, settings: Settings, known: catalogue.Catalogue) -> Gate
     fleet = Fleet(set(router.targets()))
     baseline = router.baseline()
     providers = {name: build(entry) for name, entry in settings.providers.items() if entry.enabled}
-    sender = Sender(Upstream(), time.monotonic)
+    sender = Sender(_upstream(settings.upstream), time.monotonic)
     guard = _guard(settings, providers, sender)
     gateway = Gateway(
         settings,
@@ -113,6 +113,13 @@ def _gateway(app: Flask, settings: Settings, known: catalogue.Catalogue) -> Gate
 
         gateway.tracer = Tracer(settings.tracing, settings.providers)
     return gateway
+
+
+def _upstream(own: UpstreamSettings) -> Upstream:
+    proxies = {}
+    if own.proxy:
+        proxies = {"all": own.proxy.reveal(), **{f"all://{host}": "" for host in own.no_proxy}}
+    return Upstream(ca_bundle=own.ca_bundle or None, proxies=proxies)
 
 
 def _quota(settings: Settings) -> Quota:

@@ -20,6 +20,7 @@ from ..settings import (
     ProviderSettings,
     ServerSettings,
     Settings,
+    UpstreamSettings,
     declared,
 )
 from . import old, providers, spec
@@ -32,6 +33,7 @@ _RECORDS = {name: record for name, record in SECTIONS.items() if record is not P
 _SCHEMAS = {name: schema_of(record) for name, record in _RECORDS.items()}
 _OF_SEMANTIC = ("numpy", "safetensors", "tokenizers", "wordllama")
 _REDIS = re.compile(r"(rediss?://([^\s/?#]*@)?[^\s/?#@:][^\s/?#@]*(/\d*)?|unix://[^\s?#]+)(\?[^\s#]*)?")
+_PROXY = re.compile(r"http://([^\s/?#@:]+:[^\s/?#@]*@)?([^\s/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?/?")
 _SERVER = frozenset(one.key for _, one in declared(ServerSettings))
 _SPRING_SERVER = frozenset({"port", "address"})
 _TOP = ("aura", "spring", "server", "logging", "management")
@@ -56,6 +58,7 @@ def settings(tree: Tree, problems: Problems) -> Settings:
     problems += _redis(tree, "cache", sections["cache"].redis_url.reveal())
     if sections["limits"].redis_url:
         problems += _redis(tree, "limits", sections["limits"].redis_url.reveal())
+    _upstream(tree, sections["upstream"], problems)
     _thresholds(tree, sections["classifier"], problems)
     if sections["log"].record_prompts:
         notes.append(f"WARNING: prompts are recorded in {sections['log'].record_prompts} (aura.log.record-prompts).")
@@ -68,6 +71,22 @@ def settings(tree: Tree, problems: Problems) -> Settings:
     if problems:
         raise ConfigurationError(problems)
     return Settings(**sections, providers=entries.on, notes=(*notes, *entries.notes))
+
+
+def _upstream(tree: Tree, own: UpstreamSettings, problems: Problems) -> None:
+    if own.proxy and not _PROXY.fullmatch(own.proxy.reveal()):
+        place = tree.place(("aura", "upstream", "proxy"))
+        problems.append((place, "must be http://host:port, with user:password@ before the host if it wants that"))
+    if own.no_proxy and not own.proxy:
+        problems.append((tree.place(("aura", "upstream", "no-proxy")), "says nothing without aura.upstream.proxy"))
+    if own.ca_bundle:
+        try:
+            held = b"-----BEGIN CERTIFICATE-----" in File(own.ca_bundle).read_bytes()
+            problem = "" if held else "holds no certificate in PEM form"
+        except OSError as error:
+            problem = f"cannot be read: {error.strerror}"
+        if problem:
+            problems.append((tree.place(("aura", "upstream", "ca-bundle")), f"{own.ca_bundle} {problem}"))
 
 
 def _has_opentelemetry() -> bool:

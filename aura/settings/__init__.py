@@ -19,6 +19,7 @@ from .asking import (
     ProviderSettings,
     ResponsesSettings,
     RouterSettings,
+    UpstreamSettings,
 )
 from .declaring import CAPABILITIES, MOST, Secret, Setting, declared, setting
 from .serving import (
@@ -63,6 +64,7 @@ __all__ = [
     "Setting",
     "Settings",
     "TracingSettings",
+    "UpstreamSettings",
     "declared",
     "setting",
 ]
@@ -81,6 +83,7 @@ class Settings:
     embeddings: EmbeddingsSettings = EmbeddingsSettings()
     responses: ResponsesSettings = ResponsesSettings()
     forward: ForwardSettings = ForwardSettings()
+    upstream: UpstreamSettings = UpstreamSettings()
     cost: CostSettings = CostSettings()
     guardrails: GuardrailSettings = GuardrailSettings()
     actuator: ActuatorSettings = ActuatorSettings()
@@ -105,6 +108,7 @@ SECTIONS: dict[str, type[Any]] = {
     "embeddings": EmbeddingsSettings,
     "responses": ResponsesSettings,
     "forward": ForwardSettings,
+    "upstream": UpstreamSettings,
     "cost": CostSettings,
     "guardrails": GuardrailSettings,
     "actuator": ActuatorSettings,

@@ -162,6 +162,21 @@ class ForwardSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamSettings:
+    """``aura.upstream``: the way to all providers."""
+
+    ca_bundle: str = setting(
+        "", "text", "A PEM file of certificates that are trusted beside the public ones: those of your own authority."
+    )
+    proxy: Secret = setting(
+        Secret(""),
+        "secret",
+        "The proxy that providers are asked through: `http://[user:password@]host:port`. TLS goes through it unopened.",
+    )
+    no_proxy: tuple[str, ...] = setting((), "names", "Hosts that are asked without it, each as `base-url` names it.")
+
+
+@dataclass(frozen=True, slots=True)
 class CostSettings:
     """``aura.cost``."""
 

@@ -42,8 +42,8 @@ class Adapter(BaseAdapter):
         connect_timeout: seconds for the name, the connection and the TLS handshake together.
         pool_size: idle connections kept for each origin.
         max_body: bytes of a body that is read whole.
-        ca_bundle: path of the certificates that are trusted; None: those that requests trusts.
-        proxies: proxies by what they serve, in requests' own form: ``{"https": url, "http://host": url}``.
+        ca_bundle: path of certificates that are trusted beside those that requests trusts; None: of no others.
+        proxies: proxies by what they serve, in requests' own form: ``{"https": url, "http://host": url}``; "": none.
     """
 
     def __init__(
@@ -175,7 +175,9 @@ class Adapter(BaseAdapter):
         if self._context is None:
             # Not ssl's default context: that writes the keys of sessions where the environment says.
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.load_verify_locations(self._ca_bundle or DEFAULT_CA_BUNDLE_PATH)
+            context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+            if self._ca_bundle is not None:
+                context.load_verify_locations(self._ca_bundle)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.set_alpn_protocols(["http/1.1"])
             self._context = context

@@ -222,6 +222,24 @@ def test_an_address_that_no_redis_can_have_is_refused(section, url):
 
 
 @pytest.mark.parametrize(
+    ("said", "where", "told"),
+    [
+        ({"proxy": "https://proxy:3128"}, "proxy", "must be http://host:port"),
+        ({"proxy": "proxy:3128"}, "proxy", "must be http://host:port"),
+        ({"proxy": "http://proxy:3128/path"}, "proxy", "must be http://host:port"),
+        ({"no-proxy": ["a.test"]}, "no-proxy", "says nothing without aura.upstream.proxy"),
+        ({"ca-bundle": "/nowhere/ca.pem"}, "ca-bundle", "/nowhere/ca.pem cannot be read: No such file or directory"),
+        ({"ca-bundle": __file__}, "ca-bundle", f"{__file__} holds no certificate in PEM form"),
+    ],
+)
+def test_a_way_to_providers_that_cannot_be_taken_is_refused(said, where, told):
+    ((place, problem),) = problems(json.dumps({"aura": {"upstream": said}}))
+
+    assert f"aura.upstream.{where}" in place
+    assert problem.startswith(told)
+
+
+@pytest.mark.parametrize(
     "url", ["redis://h", "redis://[::1]:6379/0", "rediss://u:p%40@h:1/2", "unix:///run/redis?db=1", "redis://h?db=1"]
 )
 def test_an_address_of_redis_is_taken(url):

@@ -201,7 +201,7 @@ def test_one_client_opens_all_connections_and_its_proxies_are_no_requests():
 
     assert openers <= CONNECTS
     assert makers == {
-        "app.py": [],
+        "app.py": ["ca_bundle=own.ca_bundle or None", "proxies=proxies"],
         "upstream/__init__.py": ["connect_timeout", "pool_size", "max_body", "ca_bundle", "proxies"],
     }
 

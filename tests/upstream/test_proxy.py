@@ -13,8 +13,11 @@ import trustme
 
 from aura.errors import Failure, Reason
 from aura.upstream import Upstream
+from tests.calls import chat as asked
+from tests.calls import provider as configured
 from tests.faulty import Faulty, listener, text
 from tests.faulty.client import chat, said, whole
+from tests.server import gateway
 
 AUTHORITY = trustme.CA()
 
@@ -140,3 +143,22 @@ def test_an_origin_behind_a_tunnel_that_proves_nothing_is_refused(tunnel, secure
 def test_a_proxy_of_another_kind_is_not_guessed_at(tmp_path, secure, url):
     with pytest.raises(ValueError, match="proxy"):
         whole(client({"https": url}, tmp_path), chat(secure.url))
+
+
+@pytest.mark.parametrize(
+    ("spared", "through"), [("", 1), ("no-proxy: 127.0.0.1", 0), ("no-proxy: [elsewhere.test, 127.0.0.1]", 0)]
+)
+def test_the_configuration_names_the_proxy_its_exceptions_and_ones_own_authority(
+    tunnel, secure, tmp_path, spared, through
+):
+    AUTHORITY.cert_pem.write_to_path(tmp_path / "ca.pem")
+    way = [f"proxy: http://user:pass@{tunnel.address}", f"ca-bundle: {tmp_path / 'ca.pem'}", spared]
+    upstream = "  upstream:\n" + "".join(f"    {line}\n" for line in way if line)
+    config = "aura:\n" + upstream + "  providers:\n" + configured("only", secure.url)
+    with gateway(config) as server:
+        outcome = asked(server.port, "only/m", stream=False)
+        log = server.log()
+
+    assert (outcome.status, len(secure.asked)) == (200, 1)
+    assert len(tunnel.heads) == through
+    assert "user:pass" not in log
