@@ -17,18 +17,17 @@ from ..ceiling import prompt_tokens
 from ..errors import BadRequest, NotFound
 from ..settings import Settings
 from .access import Access, Allowed, not_allowed
-from .conversations import Conversations, beginnings, goes_on
+from .conversations import Conversations, beginnings
 from .directory import Directory
 from .draft import LEAST_ANSWERS, Draft
 from .needs import NO_OPTIONS, Needs, Options, needs_of, options_of, tier_named
-from .strategies import STRATEGIES, Candidate, Fleet, Random, no_chance
+from .strategies import RANK, STRATEGIES, Candidate, Fleet, Random, no_chance, orders
 
 AUTO = ("auto", "aura")
 MAX_NAME = 128
 MAX_USUAL = 256
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*")
 _PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*(?:/[A-Za-z0-9][A-Za-z0-9._:@+-]*)+")
-_RANK = {tier: rank for rank, tier in enumerate(TIERS)}
 
 Judge = Callable[[Json], Verdict]
 
@@ -67,7 +66,6 @@ class Ask:
 
 
 _ANY_TIER = Wish()
-Group = tuple[Candidate, ...]
 Filled = TypeVar("Filled")
 
 
@@ -83,12 +81,13 @@ class Router:
         self._catalogue, self._random = catalogue, random
         self._directory = Directory(settings, catalogue)
         self._access = Access(settings.auth.keys, self._directory)
-        self._orders = _orders(self._directory.tiers)
+        self._orders = orders(self._directory.tiers)
         self._policy, self._spill = settings.router.requested_model, settings.router.spill
         self._strategy = STRATEGIES[settings.router.strategy]
         self._generation = f"{self._directory.fingerprint()} {self._spill}"
         self._baseline = settings.cost.baseline_model
         self._conversations = Conversations()
+        self._open: set[str] = set()  # names of models that leave the choice to the tiers
         # Drafts of plans, by tier, ceiling and needs: of calls that every target has room for, in a fixed order.
         self._usual: dict[tuple[Tier, Tier | None, int], tuple[Draft, Tier]] = {}
         every = [candidate for group in self._directory.tiers.values() for candidate in group]
@@ -139,8 +138,10 @@ class Router:
             Forbidden: the caller's key may not use what it names, or nothing of what could serve it.
         """
         options = options_of(call)
-        wish = self._wish(call, options)
-        fallbacks = [self._fallback(name, param) for name, param in options.fallbacks]
+        name = call.body.get("model")
+        known = options is NO_OPTIONS and name.__class__ is str and name in self._open and call.door != "embeddings"
+        wish = _ANY_TIER if known else self._wish(call, options)
+        fallbacks = [self._fallback(name, param) for name, param in options.fallbacks] if options.fallbacks else []
         allowed = self._access.of(call.caller)
         ask = Ask(call, wish, fallbacks, needs_of(call), options, fleet, allowed, memory)
         if allowed is not None:
@@ -185,17 +186,17 @@ class Router:
 
     def _routed_plan(self, ask: Ask, judge: Judge) -> Plan:
         """The plan of a call that leaves the choice to a tier."""
-        later = goes_on(ask.call)
+        later = ask.needs.goes_on
         place = self._conversations.place(ask.call) if later and ask.memory else None
         verdict, tier = None, ask.wish.tier
         if tier is None:
             verdict = judge(ask.call.body)
             tier = verdict.tier
             kept = place.tier if place is not None else _begun(ask, judge, tier) if later else None
-            if kept is not None and _RANK[kept] > _RANK[tier]:
+            if kept is not None and RANK[kept] > RANK[tier]:
                 tier = kept
             ceiling = ask.wish.ceiling
-            if ceiling is not None and _RANK[tier] > _RANK[ceiling]:
+            if ceiling is not None and RANK[tier] > RANK[ceiling]:
                 tier = ceiling
         steady = place.target if place is not None else None
         usual = steady is None and self._is_usual(ask)
@@ -261,7 +262,7 @@ class Router:
         return candidates
 
     def _spills(self, chosen: Tier, other: Tier) -> bool:
-        return self._spill == "any" or (self._spill == "up" and _RANK[other] > _RANK[chosen])
+        return self._spill == "any" or (self._spill == "up" and RANK[other] > RANK[chosen])
 
     def _wish(self, call: Call, options: Options) -> Wish:
         """Read what the client's ``model`` asks for."""
@@ -280,6 +281,8 @@ class Router:
         if tier is not None:
             return Wish(tier=tier)
         if self._policy == "route" or name.lower() in AUTO:
+            if len(self._open) < MAX_USUAL:
+                self._open.add(name)
             return _ANY_TIER
         return self._hinted(name)
 
@@ -343,25 +346,7 @@ def _begun(ask: Ask, judge: Judge, tier: Tier) -> Tier | None:
     if not ask.memory or tier is TIERS[-1]:
         return None
     tiers = [judge(body).tier for body in beginnings(ask.call)]
-    return max(tiers, key=_RANK.__getitem__, default=None)
-
-
-def _orders(tiers: dict[Tier, tuple[Candidate, ...]]) -> dict[tuple[Tier, Tier | None], list[tuple[Tier, Group]]]:
-    """For each tier and ceiling, all tiers in the order in which they are used, no target twice."""
-    orders = {}
-    for ceiling in (None, *TIERS):
-        allowed = [tier for tier in TIERS if ceiling is None or _RANK[tier] <= _RANK[ceiling]]
-        for tier in allowed:
-            above = [other for other in allowed if _RANK[other] > _RANK[tier]]
-            below = [other for other in reversed(allowed) if _RANK[other] < _RANK[tier]]
-            seen: set[Target] = set()
-            order = []
-            for other in (tier, *above, *below):
-                group = tuple(c for c in tiers[other] if c.planned.target not in seen)
-                seen.update(c.planned.target for c in group)
-                order.append((other, group))
-            orders[tier, ceiling] = order
-    return orders
+    return max(tiers, key=RANK.__getitem__, default=None)
 
 
 def _filled(ask: Ask, fill: Callable[[Draft], Filled]) -> tuple[Draft, Filled]:

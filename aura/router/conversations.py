@@ -45,7 +45,7 @@ class Conversations:
         """Note who answered.
 
         Args:
-            later: the call goes on with a conversation, as :func:`goes_on` says.
+            later: the call goes on with a conversation.
             target: None keeps the one that is known: the conversation was answered elsewhere for this once.
         """
         key = _key(call)
@@ -69,17 +69,6 @@ def beginnings(call: Call) -> list[Json]:
     return [{**call.body, "messages": messages[:end]} for end in (*ends[:1], *ends[1:][-_LATEST:])]
 
 
-def goes_on(call: Call) -> bool:
-    """Whether a call has more than a conversation's beginning: a turn after the first of the user."""
-    messages = call.body.get("messages")
-    if not isinstance(messages, list):
-        return False
-    for message in messages:  # noqa: SIM110  (asked of every call; any() takes three times as long)
-        if isinstance(message, dict) and message.get("role") in ("assistant", "tool"):
-            return True
-    return False
-
-
 def _role(message: Any) -> Any:
     return message.get("role") if isinstance(message, dict) else None
 
@@ -94,8 +83,9 @@ def _key(call: Call) -> int:
         role = content = None
         if isinstance(message, dict):
             role, content = message.get("role"), message.get("content")
-        short = isinstance(content, str) and len(content) <= 2 * _ENDS
-        parts += (role if isinstance(role, str) else None, content if short else _part(content, _DEPTH))
+        if content.__class__ is not str or len(content) > 2 * _ENDS:
+            content = _part(content, _DEPTH)
+        parts.append((role if isinstance(role, str) else None, content))
         if role == "user":
             break
     return hash(tuple(parts))

@@ -42,6 +42,7 @@ _FORMATS = {"json_schema": JSON_SCHEMA, "json_object": JSON_OBJECT}
 _OPENAIS = ("openai", "azure")
 _TIERS = {name: tier for tier in Tier for name in (tier.value.lower(), f"aura-{tier.value.lower()}")}
 _OPTIONS = frozenset({"tier", "fallbacks", "cache", "max_cost_usd"})
+_LATER = ("assistant", "tool")
 _DEMANDING = frozenset(("tools", "functions", "response_format", "modalities", KEY))
 TIER_HEADER = "X-Aura-Tier"
 
@@ -56,6 +57,7 @@ class Needs:
         max_tokens: the longest answer that the client allows, 0 if it does not say.
         choices: how many answers it wants.
         only: the path of what only the client's own grammar has, as it wrote it; empty if there is nothing.
+        goes_on: it is more than a conversation's beginning: it has a turn after the first of the user.
     """
 
     mask: int
@@ -63,6 +65,7 @@ class Needs:
     max_tokens: int
     choices: int = 1
     only: str = ""
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +134,14 @@ def _speaks_anthropic(provider_type: str, base_url: str) -> bool:
 
 def needs_of(call: Call) -> Needs:
     """Read what a call needs, in one pass over its messages; nothing is looked into deeper than a part's type."""
-    body, only = call.body, ""
+    body, only, goes_on = call.body, "", False
     mask = EMBEDDINGS if call.door == "embeddings" else CHAT
     for message in body.get("messages") or ():
-        content = message.get("content") if isinstance(message, dict) else None
+        if not isinstance(message, dict):
+            continue
+        if message.get("role") in _LATER:
+            goes_on = True
+        content = message.get("content")
         if isinstance(content, list):
             for part in content:
                 if isinstance(part, dict):
@@ -143,7 +150,7 @@ def needs_of(call: Call) -> Needs:
         only = only_of(body)
         mask |= _demands(body) | (GRAMMARS[call.grammar] if only else 0)
     limit = _count(body.get("max_completion_tokens")) or _count(body.get("max_tokens"))
-    return Needs(mask, estimate_tokens(body), limit, _count(body.get("n")) or 1, only)
+    return Needs(mask, estimate_tokens(body), limit, _count(body.get("n")) or 1, only, goes_on)
 
 
 def _demands(body: Json) -> int:

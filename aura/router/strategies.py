@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..call import Planned, Target
+from ..call import TIERS, Planned, Target, Tier
 from .needs import Needs
 
 # How often the latency strategy asks another target than the fastest, to learn whether it has become faster.
 EXPLORE = 0.05
 # Tokens of an answer whose length the client leaves open, for comparing prices.
 ANSWER = 500
+
+RANK = {tier: rank for rank, tier in enumerate(TIERS)}
 
 Random = Callable[[], float]
 
@@ -114,3 +116,24 @@ STRATEGIES: dict[str, Strategy] = {
     "weighted": weighted,
     "least-busy": least_busy,
 }
+
+
+Group = tuple[Candidate, ...]
+
+
+def orders(tiers: dict[Tier, tuple[Candidate, ...]]) -> dict[tuple[Tier, Tier | None], list[tuple[Tier, Group]]]:
+    """For each tier and ceiling, all tiers in the order in which they are used, no target twice."""
+    orders = {}
+    for ceiling in (None, *TIERS):
+        allowed = [tier for tier in TIERS if ceiling is None or RANK[tier] <= RANK[ceiling]]
+        for tier in allowed:
+            above = [other for other in allowed if RANK[other] > RANK[tier]]
+            below = [other for other in reversed(allowed) if RANK[other] < RANK[tier]]
+            seen: set[Target] = set()
+            order = []
+            for other in (tier, *above, *below):
+                group = tuple(c for c in tiers[other] if c.planned.target not in seen)
+                seen.update(c.planned.target for c in group)
+                order.append((other, group))
+            orders[tier, ceiling] = order
+    return orders
