@@ -282,7 +282,10 @@ class Relay:
         spoken_at = alive_at = now = time.monotonic()
         ends_at = now + AFTER_FINISH if incoming.complete else NEVER
         while True:
-            chunks, last = up_to_last(chunks)
+            if len(chunks) == 1:
+                last = chunks[0].last
+            else:
+                chunks, last = up_to_last(chunks)
             if last or now >= ends_at:
                 break
             if chunks:
@@ -338,7 +341,8 @@ class Relay:
         """How long a stream may be silent; the last half of the call's time is left for who goes on with it."""
         long = opened.reasoning or self._assembler.in_tool_call
         gap = limits.LONG_IDLE_GAP if long else limits.IDLE_GAP
-        return gap if self._rescuer is None else min(gap, max(_LEAST_GAP, (self._deadline - since) / 2))
+        left = self._deadline - since
+        return gap if self._rescuer is None or left >= 2 * gap else min(gap, max(_LEAST_GAP, left / 2))
 
     def _framed(self, chunks: list[Chunk]) -> bytes:
         """The bytes of some chunks, in the client's grammar."""

@@ -51,19 +51,26 @@ class Decoder:
         self._size = 0
         self._after_cr = False
         self._begun = False
+        self._clean = False  # between two events: nothing of the next has come
 
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes; return the events that they complete."""
+        # Most reads are whole events, of one line of data each: these are cut at once.
+        if self._clean and data[:6] == b"data: " and data[-2:] == b"\n\n" and b"\r" not in data:
+            parts = data[6:-2].split(b"\n\ndata: ")
+            if data.count(b"\n") == 2 * len(parts) and len(data) <= self._limit:
+                return [Event("", part) for part in parts]
         if not data:
             return []
+        events = self._lines(data)
+        self._clean = self._begun and not (self._rest or self._data or self._name or self._after_cr)
+        return events
+
+    def _lines(self, data: bytes) -> list[Event]:
         if self._after_cr:
             self._after_cr = False
             if data[:1] == b"\n":
                 data = data[1:]
-        if self._begun and not (self._rest or self._data or self._name):
-            whole = self._whole(data)
-            if whole:
-                return whole
         data = self._rest + data
         if not self._begun:
             if _BOM.startswith(data):
@@ -79,13 +86,6 @@ class Decoder:
         for line in lines:
             self._line(line, events)
         return events
-
-    def _whole(self, data: bytes) -> list[Event]:
-        """Cut bytes that are whole events of one line of data each, as most reads are; none if they are not."""
-        if data[:6] != b"data: " or data[-2:] != b"\n\n" or b"\r" in data or len(data) > self._limit:
-            return []
-        parts = data[6:-2].split(b"\n\ndata: ")
-        return [Event("", part) for part in parts] if data.count(b"\n") == 2 * len(parts) else []
 
     def finish(self) -> list[Event]:
         """Take the end of the stream. What stands without a closing blank line still counts: vendors forget it."""

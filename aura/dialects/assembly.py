@@ -35,6 +35,7 @@ class Assembler:
         self._head: Json = {}
         self._known = {"choices", "usage"}  # members of chunks that need no look any more
         self._choices: dict[int, _Choice] = {}
+        self._first: list[str] | None = None  # the pieces of the first choice's text
         self._usage: Json | None = None
         self.in_tool_call = False
         """Whether the last thing said was a piece of a tool call: a model may be silent for long while it makes one."""
@@ -61,10 +62,12 @@ class Assembler:
         """Take the next chunk, which says nothing but a piece of the first choice's text."""
         if not self._known.issuperset(chunk):
             self._note_head(chunk)
-        choice = self._choices.get(0)
-        if choice is None:
-            choice = self._choices[0] = _Choice(0)
-        choice.keep("content", text)
+        if self._first is None:
+            choice = self._choices.setdefault(0, _Choice(0))
+            self._first = choice.texts.setdefault("content", [])
+        self._first.append(text)
+        if len(self._first) > _LOOSE:
+            self._first[:] = ["".join(self._first)]
         self.in_tool_call = False
 
     def _note_head(self, chunk: Json) -> None:
@@ -90,14 +93,14 @@ class _Choice:
     def __init__(self, index: int) -> None:
         self._body: Json = {"index": index, "logprobs": None, "finish_reason": None}
         self._message: Json = {"role": "assistant", "content": None, "refusal": None}
-        self._texts: dict[str, list[str]] = {}
+        self.texts: dict[str, list[str]] = {}
         self._calls: list[_Call] = []
         self._function = _Call(None)
 
     def add(self, piece: Json) -> None:
         """Take the next piece."""
         if text := plain_text(piece):
-            self.keep("content", text)
+            self._keep("content", text)
             return
         for key, value in piece.items():
             if key == "delta":
@@ -108,9 +111,8 @@ class _Choice:
             elif value is not None and (value != {} or key not in self._body):  # Azure ends with empty filter results
                 self._body[key] = value
 
-    def keep(self, key: str, text: str) -> None:
-        """Take a piece of a text."""
-        pieces = self._texts.setdefault(key, [])
+    def _keep(self, key: str, text: str) -> None:
+        pieces = self.texts.setdefault(key, [])
         pieces.append(text)
         if len(pieces) > _LOOSE:
             pieces[:] = ["".join(pieces)]
@@ -121,7 +123,7 @@ class _Choice:
             if value is None:
                 continue
             if isinstance(value, str) and key in _TEXTS:
-                self.keep(key, value)
+                self._keep(key, value)
             elif key == "tool_calls":
                 for position, call in enumerate(value):
                     self._call_of(call, position).add(call)
@@ -154,7 +156,7 @@ class _Choice:
 
     def whole(self) -> Json:
         """The choice as it stands in a whole answer."""
-        message = {**self._message, **{key: "".join(pieces) for key, pieces in self._texts.items()}}
+        message = {**self._message, **{key: "".join(pieces) for key, pieces in self.texts.items()}}
         if self._calls:
             message["content"] = message["content"] or None  # a stream begins before it knows that it says no text
             message["tool_calls"] = [call.whole() for call in self._calls]

@@ -44,6 +44,10 @@ class EventWriter:
 
     def write(self, chunks: list[Chunk], verbatim: bool) -> bytes:
         """Write some chunks; a usage that was not asked for is left out."""
+        if verbatim and len(chunks) == 1 and chunks[0].text:
+            data = chunks[0].data
+            if data and b"\n" not in data:
+                return b"data: %b\n\n" % data
         pieces: list[bytes] = []
         for chunk in chunks:
             body = chunk.body

@@ -159,22 +159,25 @@ class ChunkReader:
             raise ValueError("a chunk is an object")
         if body.get("error"):
             raise error_inside(body["error"])
+        choices, usage = body.get("choices"), body.get("usage")
+        if not usage and self._expected == 1 and choices.__class__ is list and len(choices) == 1:
+            text = plain_text(choices[0])
+            if text:
+                return [Chunk(body, data, event.name, content=True, text=text)]
         chunk = Chunk(body, data, event.name)
-        choices = body.get("choices")
         if choices:
-            if not isinstance(choices, list):
-                raise ValueError("choices are a list")
-            if self._expected == 1 and len(choices) == 1 and (text := plain_text(choices[0])):
-                chunk.content, chunk.text = True, text
-            else:
-                for choice in choices:
-                    self._choice(choice, chunk)
+            self._read(choices, chunk)
         elif event.name == "error" or body.get("object") == "error":
             raise error_inside(body)
-        usage = body.get("usage")
         if usage and isinstance(usage, dict):
             chunk.usage = usage_in(usage)
         return [chunk]
+
+    def _read(self, choices: Any, chunk: Chunk) -> None:
+        if not isinstance(choices, list):
+            raise ValueError("choices are a list")
+        for choice in choices:
+            self._choice(choice, chunk)
 
     def _done(self, data: bytes) -> list[Chunk]:
         """The end, as the server says; servers that do not know ``n`` give one choice where several were asked for."""
