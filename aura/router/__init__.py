@@ -167,7 +167,7 @@ class Router:
     def remember(self, call: Call, plan: Plan, target: Target) -> None:
         """Note who answered, so that the conversation stays there."""
         if plan.preferred is not None and plan.tier is not None:
-            self._conversations.keep(call, plan.goes_on, plan.tier, target if target == plan.preferred else None)
+            self._conversations.keep(call, plan.tier, target if target == plan.preferred else None, plan.goes_on)
 
     def _named_plan(self, ask: Ask) -> Plan:
         """The plan of a call that names its targets: those, and nothing else."""

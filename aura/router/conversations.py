@@ -41,16 +41,16 @@ class Conversations:
         """Where the conversation is that a call goes on with."""
         return self._places.get(_key(call)) if self._places else None
 
-    def keep(self, call: Call, later: bool, tier: Tier, target: Target | None) -> None:
+    def keep(self, call: Call, tier: Tier, target: Target | None, goes_on: bool = True) -> None:
         """Note who answered.
 
         Args:
-            later: the call goes on with a conversation.
             target: None keeps the one that is known: the conversation was answered elsewhere for this once.
+            goes_on: the call goes on with a conversation.
         """
         key = _key(call)
         before = self._places.pop(key, None)
-        if before is not None and later:
+        if before is not None and goes_on:
             if TIERS.index(before.tier) > TIERS.index(tier):
                 tier, target = before.tier, before.target
             elif target is None and before.tier is tier:
