@@ -364,6 +364,25 @@ def test_embeddings_are_told_in_both_forms(server, far):
     assert post(server, "/api/embed", {"model": "openai/e", "input": [1, 2]}).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("/api/embed", {"input": ""}, {"model": "openai/e", "embeddings": []}),
+        ("/api/embed", {"input": []}, {"model": "openai/e", "embeddings": []}),
+        ("/api/embed", {}, {"model": "openai/e", "embeddings": []}),
+        ("/api/embeddings", {"prompt": ""}, {"embedding": []}),
+        ("/api/embeddings", {}, {"embedding": []}),
+    ],
+)
+def test_a_request_that_embeds_nothing_only_loads_a_model_and_asks_nobody(server, far, path, body, told):
+    loaded = post(server, path, {"model": "openai/e", **body})
+    unknown = post(server, path, {"model": "nobody/e", **body})
+
+    assert (loaded.status_code, loaded.json()) == (200, told)
+    assert unknown.status_code in (400, 404)
+    assert far.asked == []
+
+
 def test_a_key_is_asked_for_and_sent_as_bearer(far):
     keys = "  auth: {keys: [{name: team, key: sk-client-0123456789}]}\n"
     with gateway(configured(far.url, keys)) as server:

@@ -84,18 +84,25 @@ def _listed(gateway: Gateway, name: str) -> str:
 
 def _loaded(gateway: Gateway, call: Call, body: Json) -> Response:
     """Say that a model is loaded or let go, which no provider is asked for: its first call loads it."""
-    call.body = {"model": body["model"], "messages": []}
-    gateway.router.plan(call, gateway.judge, gateway.fleet)
+    _plan_for_nothing(gateway, call, body)
     reason = "unload" if body.get("keep_alive") == 0 else "load"
     head = {"model": body["model"], "created_at": ollama.time_out(call.created, call)}
     said = {"message": {"role": "assistant", "content": ""}} if call.door == ollama.name else {"response": ""}
     return _json({**head, **said, "done": True, "done_reason": reason}, gateway.headers(call, cost=False))
 
 
+def _plan_for_nothing(gateway: Gateway, call: Call, body: Json) -> None:
+    """Plan a call that asks nothing, which refuses a model that is not there or not allowed."""
+    call.body = {"model": body["model"], "input" if call.door == "embeddings" else "messages": []}
+    gateway.router.plan(call, gateway.judge, gateway.fleet)
+
+
 @blueprint.post("/api/embed")
 def embed() -> Response:
     """Make embeddings."""
     call, body, told = _embedded(EMBED, "input")
+    if told is None:
+        return _json({"model": body["model"], "embeddings": []}, g.gateway.headers(call, cost=False))
     head = {"model": body["model"], "embeddings": [one["embedding"] for one in told["data"]]}
     spent = max(1, int((time.monotonic() - call.started) * _NANO))
     counts = {"total_duration": spent, "load_duration": 1, "prompt_eval_count": call.usage.input if call.usage else 0}
@@ -106,13 +113,18 @@ def embed() -> Response:
 def embeddings() -> Response:
     """Make one embedding, in the older form."""
     call, _, told = _embedded(EMBEDDINGS, "prompt")
+    if told is None:
+        return _json({"embedding": []}, g.gateway.headers(call, cost=False))
     return _json({"embedding": told["data"][0]["embedding"]}, g.gateway.headers(call, cost=True))
 
 
-def _embedded(checker: Checker, field: str) -> tuple[Call, Json, Json]:
-    """Make embeddings of a field; the call, its body, and OpenAI's answer."""
+def _embedded(checker: Checker, field: str) -> tuple[Call, Json, Json | None]:
+    """Make embeddings of a field; the call, its body, and OpenAI's answer, None where there is nothing to embed."""
     here, asked = present()
     call, body = _begun(here, asked, "embeddings", checker)
+    if not body.get(field):
+        _plan_for_nothing(here.gateway, call, body)
+        return call, body, None
     given = body[field] if isinstance(body[field], list) else [body[field]]
     if not all(isinstance(text, str) for text in given):
         raise BadRequest("must be a text or an array of texts", param=field)

@@ -101,10 +101,15 @@ class GenerateRequest(_Answered):
     context = Checked(array_of("tokens", 0, MAX_INT32), "What an earlier answer told; at Ollama servers only.")
 
 
+def _check_embedded(given: Any) -> None:
+    if given not in ("", []):
+        check_input(given)
+
+
 class EmbedRequest(_Request):
     """The body of ``POST /api/embed``."""
 
-    input = Checked(check_input, "A text, or an array of texts.", needed=True, null=False)
+    input = Checked(_check_embedded, "A text, or an array of texts; none only loads the model.")
     truncate = Flag("Whether a text that is too long is cut, as it is unless this is false.")
     dimensions = Integer(1, 65_536, "How many numbers an embedding has.")
 
@@ -112,7 +117,7 @@ class EmbedRequest(_Request):
 class EmbeddingsRequest(_Request):
     """The body of ``POST /api/embeddings``, the older form."""
 
-    prompt = Checked(check_input, "The text.", needed=True, null=False, type="string")
+    prompt = Checked(_check_embedded, "The text; an empty one only loads the model.", type="string")
 
 
 CHAT, GENERATE = Checker(ChatRequest()), Checker(GenerateRequest())
