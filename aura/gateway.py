@@ -299,11 +299,13 @@ class Gateway:
             try:
                 return ask(same, body, Native(FRONTS[call.grammar], call.native, call.passed, max_tokens))
             except Failure as failure:
-                if same is plain or failure.status not in _NO_DOOR or only:
+                if same is plain or failure.status not in _NO_DOOR:
                     raise
                 missing = failure.param != "model"
+                if only:
+                    raise (_untold(only) if missing else failure) from None
         elif only:
-            raise BadRequest(f"'{only}' cannot be told to this provider.", param=only)
+            raise _untold(only)
         answered = ask(plain, body, None)
         if missing:
             self._unspoken.add((plain.name, call.grammar))  # its server has no such door, as was just seen
@@ -395,6 +397,11 @@ class Gateway:
     def headers(self, call: Call, cost: bool) -> dict[str, str]:
         """What every answer says of how it came about."""
         return headers(call, self.quota.headers(call), cost)
+
+
+def _untold(only: str) -> BadRequest:
+    """What is told of a call that a target could only be told in the client's own grammar."""
+    return BadRequest(f"'{only}' cannot be told to this provider.", param=only)
 
 
 def share(limit: float, deadline: float, step: Step) -> float:

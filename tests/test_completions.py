@@ -108,7 +108,12 @@ def test_a_chat_model_continues_a_text_in_the_older_form(stream, echo):
 
 @pytest.mark.parametrize(
     ("more", "param"),
-    [({"prompt": [1, 2]}, "prompt"), ({"prompt": ["a", "b"]}, "prompt"), ({"prompt": "a", "suffix": "b"}, "suffix")],
+    [
+        ({"prompt": [1, 2]}, "prompt"),
+        ({"prompt": ["a", "b"]}, "prompt"),
+        ({"prompt": "a", "suffix": "b"}, "suffix"),
+        ({"prompt": "a", "max_tokens": 0, "echo": True}, "max_tokens"),
+    ],
 )
 def test_what_a_chat_has_no_like_of_is_refused_with_a_sentence(more, param):
     with fake() as provider, served(entry("one", provider).replace("small", "gpt-4o-mini")) as server:
@@ -132,6 +137,25 @@ def test_a_server_without_that_door_is_asked_by_chat_and_then_always():
 
     assert texts == [" after p0", " after p1", " after p2"]
     assert [seen.path for seen in provider.seen] == ["/v1/completions", *["/v1/chat/completions"] * 3]
+
+
+def test_what_only_that_door_could_take_is_refused_with_its_name_where_a_server_has_none():
+    with fake(completions=lambda _: told({"detail": "Not Found"}, 404)) as provider, served(old(provider)) as server:
+        body = {"model": f"one/{OLD}", "prompt": "a", "suffix": "b"}
+        got = [requests.post(f"{server.url}/v1/completions", json=body, timeout=LONG) for _ in range(2)]
+
+    assert [(one.status_code, one.json()["error"]["param"]) for one in got] == [(400, "suffix")] * 2
+
+
+@pytest.mark.parametrize("limit", [{}, {"aura": {"max_cost_usd": 1}}])
+def test_the_probabilities_of_a_prompt_are_asked_for_without_an_answer(limit):
+    body = {"prompt": "a", "max_tokens": 0, "echo": True, "logprobs": 1}
+    with fake(completions=completed) as provider, served(old(provider)) as server:
+        named = {"model": f"one/{OLD}", **body, **limit}
+        got = requests.post(f"{server.url}/v1/completions", json=named, timeout=LONG)
+
+    assert got.status_code == 200, got.text
+    assert provider.seen[0].json() == {"model": OLD, **body}
 
 
 def test_a_completion_is_cached_in_both_forms():
@@ -171,6 +195,11 @@ def test_azures_client_uses_aura_as_its_resource(stream):
                 else answer.choices[0].message.content
             )
             vectors = client.embeddings.create(model="text-embedding-3-small", input=["abc"]).data
+            listed = [model.id for model in client.models.list()]
+            assert client.models.retrieve("eco").id == "eco"
+            assert client.models.retrieve("one/small").id in listed
+            pinned = client.chat.completions.with_raw_response.create(model="one/small", messages=messages)
+            assert pinned.headers["x-aura-model"] == "small"
             with pytest.raises(openai.AuthenticationError):
                 client.with_options(api_key="another").chat.completions.create(model="eco", messages=messages)
 

@@ -626,6 +626,13 @@ def test_a_failure_before_content_is_not_seen(failing):
 # --- one path for all
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_only_openai_can_look_up_is_refused_with_its_name_at_a_server_without_responses(server, stream):
+    got = send(server, asking("chats", conversation="conv_1", stream=stream))
+
+    assert (got.status_code, got.json()["error"]["param"]) == (400, "conversation")
+
+
 def test_a_model_that_is_not_there_says_nothing_of_the_door():
     def answered(asked: Seen) -> Reply:
         if asked.json()["model"] == "gone":

@@ -144,7 +144,7 @@ class CompletionRequest(Schema):
     )
     stream = Flag("Whether the answer comes as server-sent events.")
     stream_options = Checked(check_stream_options, "Options of a stream; only with stream: true.", type="object")
-    max_tokens = Integer(1, MAX_INT32, "The most tokens of the answer.")
+    max_tokens = Integer(0, MAX_INT32, "The most tokens of the answer; 0 tells the prompt's own, with echo.")
     temperature = Number(0, 2, "How freely tokens are chosen.")
     top_p = Number(0, 1, "The share of probability that tokens are chosen from.")
     n = Integer(1, 128, "How many answers are wanted.")

@@ -3,7 +3,8 @@
 Facts
   - ``prompt`` is a text, a list of texts, a list of tokens, or a list of those; each text of a list has answers of its
     own.
-  - ``suffix``, ``best_of``, tokens and several prompts have no like in a chat.
+  - ``suffix``, ``best_of``, tokens and several prompts have no like in a chat; nor has ``max_tokens`` 0, by which the
+    prompt's own probabilities are asked for.
   - ``echo`` puts the prompt before the answer; ``logprobs`` is a number, and its result has another form than a chat's.
   - A chunk is a ``text_completion`` like a whole answer; usage comes in a last chunk with ``choices: []``.
 Source: https://platform.openai.com/docs/api-reference/completions (read 2026-11-24)
@@ -61,6 +62,8 @@ def request_in(body: Json) -> tuple[Json, list[str]]:
     out["messages"] = [{"role": "user", "content": _prompt(body.get("prompt"), beyond)}]
     if body.get("suffix"):
         beyond.needs("suffix")
+    if body.get("max_tokens") == 0:  # the prompt is all that is asked about
+        beyond.needs("max_tokens")
     lost = []
     for key, value in body.items():
         if key not in _SHARED and key not in ("prompt", "suffix", "echo") and value != _NEUTRAL.get(key, value is None):

@@ -99,8 +99,8 @@ def capped(body: Json, max_tokens: int | None) -> Json:
     """The body with a lower output limit, under whichever names the client used; None caps nothing."""
     if max_tokens is None:
         return body
-    names = [name for name in ("max_completion_tokens", "max_tokens") if body.get(name)] or ["max_tokens"]
-    return {**body, **{name: min(max_tokens, body.get(name) or max_tokens) for name in names}}
+    asked = {name: body[name] for name in ("max_completion_tokens", "max_tokens") if body.get(name) is not None}
+    return {**body, **{name: min(max_tokens, limit) for name, limit in (asked or {"max_tokens": max_tokens}).items()}}
 
 
 def response_in(body: Json, translation: Translation) -> Json:
