@@ -240,7 +240,10 @@ def _passes_for_another(raw: str) -> bool:
     path = raw.partition("?")[0].lower()
     if not path.startswith("/"):  # the absolute form: http://host/path
         path = "/" + path.partition("://")[2].partition("/")[2]
-    return "//" in path or ("%2f" in path and not path.startswith("/v1/models/"))
+    return "//" in path or ("%2f" in path and not path.startswith(_NAMES))
+
+
+_NAMES = ("/v1/models/", "/openai/v1/models/", "/openai/models/", "/openai/deployments/")
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})

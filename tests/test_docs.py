@@ -76,7 +76,7 @@ def test_every_route_is_told():
     app = create_app(load(None, {"AURA_LOG_LEVEL": "ERROR"}))
     untold: list[str] = []
     for rule in app.url_map.iter_rules():
-        path = re.sub(r"^/openai/(deployments/<deployment>|v1)/|^/openai/(?=models|responses)", "/v1/", rule.rule)
+        path = re.sub(r"^/openai/(deployments/<path:deployment>|v1)/|^/openai/(?=models|responses)", "/v1/", rule.rule)
         pattern = re.sub(r"<[^>]+>", r"(\\{\\w+\\}|[A-Z]+|…|[\\w.]+)", re.sub(r"([.?])", r"\\\1", path))
 
         if not re.search(rf"(?<![\w/.]){pattern}(?![\w/])", EVERYTHING):

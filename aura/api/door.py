@@ -43,7 +43,7 @@ CALLS = frozenset(f"{OLLAMA}{path}" for path in ("chat", "generate", "embed", "e
     )
 )
 """The rules where calls are made: what is refused there before it is a call counts all the same."""
-_AZURES = ("/openai/deployments/<deployment>", "/openai/v1", "/openai")
+_AZURES = ("/openai/deployments/<path:deployment>", "/openai/v1", "/openai")
 
 
 def makes_calls(rule: str) -> bool:

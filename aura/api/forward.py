@@ -32,7 +32,7 @@ _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=?-]{1,70}")  # RFC 2046, 5.1.1, but
 
 @blueprint.post("/v1/embeddings")
 @blueprint.post("/openai/v1/embeddings")
-@blueprint.post("/openai/deployments/<deployment>/embeddings")
+@blueprint.post("/openai/deployments/<path:deployment>/embeddings")
 def embeddings(deployment: str = "") -> Response:
     """Make embeddings; they are cached as chats are."""
     call = _call("embeddings")
@@ -51,7 +51,7 @@ def moderations() -> Response:
 
 @blueprint.post("/v1/images/generations")
 @blueprint.post("/openai/v1/images/generations")
-@blueprint.post("/openai/deployments/<deployment>/images/generations")
+@blueprint.post("/openai/deployments/<path:deployment>/images/generations")
 def images(deployment: str = "") -> Response:
     """Make images of a description."""
     return _passed("images", "prompt", deployment)
@@ -59,7 +59,7 @@ def images(deployment: str = "") -> Response:
 
 @blueprint.post("/v1/audio/speech")
 @blueprint.post("/openai/v1/audio/speech")
-@blueprint.post("/openai/deployments/<deployment>/audio/speech")
+@blueprint.post("/openai/deployments/<path:deployment>/audio/speech")
 def speech(deployment: str = "") -> Response:
     """Speak a text; the sound comes as the provider makes it."""
     return _passed("speech", "input", deployment)
@@ -73,7 +73,7 @@ def rerank() -> Response:
 
 @blueprint.post("/v1/audio/transcriptions")
 @blueprint.post("/openai/v1/audio/transcriptions")
-@blueprint.post("/openai/deployments/<deployment>/audio/transcriptions")
+@blueprint.post("/openai/deployments/<path:deployment>/audio/transcriptions")
 def transcriptions(deployment: str = "") -> Response:
     """Write down what is said in a sound file."""
     return _uploaded("transcriptions", deployment)
@@ -81,7 +81,7 @@ def transcriptions(deployment: str = "") -> Response:
 
 @blueprint.post("/v1/audio/translations")
 @blueprint.post("/openai/v1/audio/translations")
-@blueprint.post("/openai/deployments/<deployment>/audio/translations")
+@blueprint.post("/openai/deployments/<path:deployment>/audio/translations")
 def translations(deployment: str = "") -> Response:
     """Write down in English what is said in a sound file."""
     return _uploaded("translations", deployment)

@@ -20,7 +20,7 @@ blueprint = Blueprint("openai", __name__)
 
 @blueprint.post("/v1/chat/completions")
 @blueprint.post("/openai/v1/chat/completions")
-@blueprint.post("/openai/deployments/<deployment>/chat/completions")
+@blueprint.post("/openai/deployments/<path:deployment>/chat/completions")
 def chat_completions(deployment: str = "") -> Response:
     """Answer a chat, as one body or as a stream of events."""
     here, asked = present()
@@ -40,7 +40,7 @@ def chat_completions(deployment: str = "") -> Response:
 
 @blueprint.post("/v1/completions")
 @blueprint.post("/openai/v1/completions")
-@blueprint.post("/openai/deployments/<deployment>/completions")
+@blueprint.post("/openai/deployments/<path:deployment>/completions")
 def completions(deployment: str = "") -> Response:
     """Continue a text, as one body or as a stream of events."""
     here, asked = present()
@@ -68,6 +68,8 @@ def models() -> Response:
 
 
 @blueprint.get("/v1/models/<path:name>")
+@blueprint.get("/openai/v1/models/<path:name>")
+@blueprint.get("/openai/models/<path:name>")
 def model(name: str) -> Response:
     """Describe one model of the list."""
     gateway: Gateway = current_app.extensions["aura"]

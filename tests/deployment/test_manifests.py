@@ -256,7 +256,7 @@ def test_nginx_takes_large_bodies_wherever_aura_takes_files():
     app = Flask("doors")
     app.register_blueprint(forward.blueprint)
     (pattern,) = re.findall(r"location ~ (\S+) \{", NGINX)
-    rules = {rule.rule.replace("<deployment>", "gpt-4o") for rule in app.url_map.iter_rules()}
+    rules = {rule.rule.replace("<path:deployment>", "gpt-4o") for rule in app.url_map.iter_rules()}
     uploads = {rule for rule in rules if rule.endswith(("/transcriptions", "/translations"))}
 
     assert len(uploads) == 6
