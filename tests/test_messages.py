@@ -370,6 +370,21 @@ def test_paths_and_methods_that_are_not_there_are_told_in_anthropics_form(server
     assert headers["request-id"] == answer["request_id"]
 
 
+@pytest.mark.parametrize("name", ["anthropic", "openai"])
+@pytest.mark.parametrize("at", ["anthropic-beta", "betas", "anthropic_beta"])
+def test_more_betas_than_any_request_needs_are_refused(server, far, name, at):
+    """They all go in one header, which must not grow with what a client sends."""
+    betas = [f"a-beta-{number}" for number in range(65)]
+    if at == "anthropic-beta":
+        status, _, answer = send(server, asking(f"{name}/m"), anthropic_beta=",".join(betas))
+    else:
+        status, _, answer = send(server, asking(f"{name}/m", **{at: betas}))
+
+    assert status == 400
+    assert answer["error"]["message"] == "betas: must name at most 64 betas, not 65"
+    assert far.asked == []
+
+
 def test_a_beta_that_is_no_name_is_refused(server, far):
     status, _, answer = send(server, asking("anthropic/m"), anthropic_beta="a b")
 

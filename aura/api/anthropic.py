@@ -58,4 +58,5 @@ def _with_betas(body: Json, sent: str) -> Json:
     for beta in betas:
         if not anthropic.BETA.fullmatch(beta):
             raise BadRequest("must be names of betas, divided by commas", param="anthropic-beta")
-    return {**body, "anthropic_beta": [*anthropic.betas_of(body), *betas]} if betas else body
+    named = anthropic.betas_of({"betas": [*anthropic.betas_of(body), *betas]})
+    return {**body, "anthropic_beta": named} if betas else body

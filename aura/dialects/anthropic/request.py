@@ -46,6 +46,7 @@ _TIERS = {
     "flex": "standard_only",
     "scale": "standard_only",
 }
+MAX_BETAS = 64
 BETA = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _PERSONAL = re.compile(r".+@.+\..+|\+[\d ()/.-]{7,}")
 
@@ -216,14 +217,21 @@ def _headers(body: Json, out: Json) -> dict[str, str]:
 
 
 def betas_of(body: Json) -> list[str]:
-    """The betas that a client names, each once."""
+    """The betas that a client names, each once.
+
+    Raises:
+        BadRequest: there are more than any request needs; they all go in one header.
+    """
     betas: list[str] = []
     for key in ("anthropic_beta", "betas"):
         given = body.get(key)
         given = given.split(",") if isinstance(given, str) else given
         if isinstance(given, list):
             betas += [beta.strip() for beta in given if isinstance(beta, str)]
-    return list(dict.fromkeys(beta for beta in betas if BETA.fullmatch(beta)))
+    found = list(dict.fromkeys(beta for beta in betas if BETA.fullmatch(beta)))
+    if len(found) > MAX_BETAS:
+        raise BadRequest(f"must name at most {MAX_BETAS} betas, not {len(found)}", param="betas")
+    return found
 
 
 def _is_file(block: Json) -> bool:
