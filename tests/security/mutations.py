@@ -69,6 +69,31 @@ _FORMS = [
         ((b'file"; filename="a.wav', b"Content-Type: audio/wav\r\n", b"\r\n" * 30), (b"model", b"", b"whisper-1"), (b"stream", b"", b"true")),
     )
 ]  # fmt: skip
+_RESPONSES_TOOL = {
+    "type": "function",
+    "name": "f",
+    "parameters": {"type": "object", "properties": {}, "required": [], "additionalProperties": False},
+    "strict": True,
+}
+_RESPONSES: list[dict[str, Any]] = [
+    {"input": "hi", "instructions": "Be brief.", "temperature": 0.5, "max_output_tokens": 50, "metadata": {"a": "b"}, "user": "u"},
+    {"input": [{"role": "user", "content": [{"type": "input_text", "text": "x"}, {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"}]}], "stream": True, "store": False, "include": ["reasoning.encrypted_content"]},
+    {"input": [_HI, {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "t"}], "encrypted_content": "aura1.W10="}, {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}, {"type": "function_call_output", "call_id": "c1", "output": "r"}], "tools": [_RESPONSES_TOOL], "tool_choice": "auto", "parallel_tool_calls": True, "stream": True},
+    {"input": [{"role": "developer", "content": "d"}, {"role": "assistant", "content": [{"type": "output_text", "text": "y", "annotations": []}]}, {"type": "message", "role": "user", "content": [{"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}]}], "text": {"format": {"type": "json_schema", "name": "s", "schema": {"type": "object"}, "strict": True}, "verbosity": "low"}, "reasoning": {"effort": "low", "summary": "auto"}},
+    {"input": [{"type": "custom_tool_call", "call_id": "c1", "name": "p", "input": "x"}, {"type": "custom_tool_call_output", "call_id": "c1", "output": [{"type": "input_text", "text": "z"}]}, _HI], "tools": [{"type": "custom", "name": "p", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}}, {"type": "namespace", "name": "n", "tools": [_RESPONSES_TOOL]}, {"type": "web_search"}], "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "custom", "name": "p"}]}},
+    {"input": "x", "truncation": "auto", "top_logprobs": 2, "include": ["message.output_text.logprobs"], "max_tool_calls": 3, "service_tier": "flex", "prompt_cache_key": "k", "previous_response_id": "resp_1"},
+]  # fmt: skip
+_OLLAMA: list[dict[str, Any]] = [
+    {"messages": [_HI]},
+    {"messages": [{"role": "system", "content": "s"}, {**_HI, "images": ["iVBORw0KGgo="]}], "options": {"temperature": 0.5, "top_k": 3, "num_predict": 20, "stop": ["a"], "num_ctx": 4096}, "keep_alive": "5m", "format": "json"},
+    {"messages": [_HI, {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}], "thinking": "t"}, {"role": "tool", "content": "r", "tool_name": "f"}], "tools": [_TOOL], "stream": False, "think": True},
+    {"messages": [_HI], "format": {"type": "object", "properties": {"a": {"type": "string"}}}, "think": "low", "logprobs": True, "top_logprobs": 2, "truncate": True},
+]  # fmt: skip
+_GENERATE: list[dict[str, Any]] = [
+    {"prompt": "hi", "system": "s", "images": ["iVBORw0KGgo="], "options": {"num_predict": 3, "seed": 1}, "format": ""},
+    {"prompt": "a", "suffix": "b", "raw": True, "template": "t", "context": [1, 2]},
+    {"prompt": "x", "think": True, "keep_alive": 0, "stream": False},
+]
 OTHERS: dict[str, list[Any]] = {
     "/v1/messages": _MESSAGES,
     "/v1/messages/count_tokens": _MESSAGES,
@@ -87,9 +112,25 @@ OTHERS: dict[str, list[Any]] = {
     "/openai/deployments/tts-1/audio/speech": _SPEECH,
     "/openai/deployments/whisper-1/audio/transcriptions": _FORMS,
     "/openai/v1/embeddings": _EMBEDDINGS,
+    "/api/chat": _OLLAMA,
+    "/api/generate": _GENERATE,
+    "/api/embed": [
+        {"input": ["a", "b"], "truncate": False, "dimensions": 3, "options": {"num_ctx": 5}, "keep_alive": "1m"}
+    ],
+    "/api/embeddings": [{"prompt": "a", "options": {"num_ctx": 5}}],
+    "/api/show": [{"verbose": True}],
 }
 """Good bodies of the other doors, by path; bytes are forms."""
 CHATS: dict[str, list[Any]] = {CHAT: SEEDS}
+TRANSLATED: dict[str, list[Any]] = {
+    "/v1/responses": _RESPONSES,
+    "/openai/responses": _RESPONSES,
+    "/api/chat": _OLLAMA,
+    "/api/generate": _GENERATE,
+    CHAT: SEEDS,
+    "/v1/completions": _COMPLETIONS,
+}
+"""Good bodies of the doors whose calls another grammar's provider answers, by path."""
 # What mutations put in: values at the edges of ranges, kinds and encodings.
 _VALUES: list[Any] = [
     None, True, False, 0, 1, -1, 5, 2**31, 2**53, 2**63 - 1, 2**63, 2**64, -(2**63), 10**30, 0.5, 1.0, -0.0, 1e308, 1e-308, "", "x", "5",

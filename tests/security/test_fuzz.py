@@ -11,21 +11,29 @@ from collections import Counter
 
 import pytest
 
-from .mutations import CHATS, OTHERS, mutated
+from .mutations import CHATS, OTHERS, TRANSLATED, mutated
 from .watched import malformed, watched
 
 COUNT = int(os.environ.get("AURA_FUZZ", "1500"))
 SEED = int(os.environ.get("AURA_FUZZ_SEED", "20261124"))
 EXPECTED = (200, 400, 401, 403, 404, 405, 413, 414, 415, 417, 431, 501)
+# What is in the last event or line of a stream, by the beginning of its path; [DONE] is the usual end.
+ENDS = {
+    "/v1/messages": b'{"type":"message_stop"}',
+    "/v1/responses": b'"type":"response.completed"',
+    "/openai/responses": b'"type":"response.completed"',
+    "/api/": b'"done":true',
+}
 # Of the second half: bounded maps fill up, and the allocator's slack comes to rest after some tens of thousands.
 MAX_GROWTH = 4 << 20
 
 
 def whole(path: str, body: bytes, media_type: str) -> list[str]:
     """What is wrong with an answer that is no error."""
-    if "event-stream" in media_type:
-        end = b'data: {"type":"message_stop"}\n\n' if path.startswith("/v1/messages") else b"data: [DONE]\n\n"
-        good = body.endswith(end) and b'"error"' not in body
+    if "event-stream" in media_type or "ndjson" in media_type:
+        last = body.removesuffix(b"\n").rpartition(b"\n")[2] if "ndjson" in media_type else body.split(b"\n\n")[-2]
+        ends = next((end for begin, end in ENDS.items() if path.startswith(begin)), b"data: [DONE]")
+        good = ends in last and b'"error":{' not in body and b'"error":"' not in body
         return [] if good else [f"a broken stream: {body[-80:]!r}"]
     if "json" in media_type and body:
         json.loads(body)
@@ -33,9 +41,13 @@ def whole(path: str, body: bytes, media_type: str) -> list[str]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("doors", [CHATS, OTHERS], ids=["chats", "others"])
-def test_mutated_requests_break_nothing(doors):
-    with watched() as watch:
+@pytest.mark.parametrize(
+    ("doors", "kind"),
+    [(CHATS, "openai"), (OTHERS, "openai"), (TRANSLATED, "anthropic")],
+    ids=["chats", "others", "translated"],
+)
+def test_mutated_requests_break_nothing(doors, kind):
+    with watched(kind) as watch:
         worker, statuses, wrong = watch.server.workers(), Counter[int](), []
         warm = 0
         for number, request in enumerate(mutated(SEED, COUNT, doors)):

@@ -180,20 +180,22 @@ def told_wrongly(answer: Answer, request: Request, param: str | None, key: str) 
     return faults
 
 
-def configured(url: str, more: str = "", key: str = KEY) -> str:
+def configured(url: str, more: str = "", key: str = KEY, kind: str = "openai") -> str:
     """A configuration with one client and one provider, without a cache.
 
     Args:
         more: further lines below ``aura``.
+        kind: of the provider.
     """
     return (
         f"aura:\n  cache: {{enabled: false}}\n  server: {{max-body: {MAX_BODY}, keep-alive: 1s}}\n"
-        f"  auth: {{keys: [{{name: tester, key: {key}}}]}}\n{more}  providers:\n" + provider("only", url, "gpt-4o-mini")
+        f"  auth: {{keys: [{{name: tester, key: {key}}}]}}\n{more}  providers:\n"
+        + provider("only", url, "gpt-4o-mini", kind=kind)
     )
 
 
 @contextmanager
-def watched() -> Iterator[Watched]:
-    """One worker, so that its memory and its life can be watched, and one good provider."""
-    with Faulty() as behind, gateway(configured(behind.url)) as server:
+def watched(kind: str = "openai") -> Iterator[Watched]:
+    """One worker, so that its memory and its life can be watched, and one good provider of that kind."""
+    with Faulty() as behind, gateway(configured(behind.url, kind=kind)) as server:
         yield Watched(server, behind)
