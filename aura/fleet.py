@@ -17,7 +17,8 @@ from .failover import RetryBudget
 
 log = logging.getLogger("aura.fleet")
 
-# A pinned target of a provider with ``extra-models: "*"`` is any name at all; the least recently asked are forgotten.
+# A pinned target of a provider with ``extra-models: "*"`` is any name at all: of those that the configuration does not
+# list, the least recently asked are forgotten.
 MAX_TARGETS = 2048
 _LEVELS = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2, State.THROTTLED: 3}
 _WEIGHT = 0.2  # of the newest time in the moving average
@@ -49,7 +50,8 @@ class Fleet:
     def __init__(self, listed: set[Target], clock: Clock = time.monotonic) -> None:
         self.budget = RetryBudget(clock)
         self._listed, self._clock = listed, clock
-        self._known: OrderedDict[Target, Known] = OrderedDict()
+        self._known: dict[Target, Known] = {}
+        self._others: OrderedDict[Target, None] = OrderedDict()  # those known that are not listed, the latest last
 
     def of(self, target: Target) -> Known:
         """What is known of a target."""
@@ -57,8 +59,12 @@ class Fleet:
         if known is None:
             labels = target.provider, target.model if target in self._listed else "other"
             known = self._known[target] = Known(self._new_circuit(target, labels), labels)
-            if len(self._known) > MAX_TARGETS:
-                self._known.popitem(last=False)
+            if target not in self._listed:
+                self._others[target] = None
+                if len(self._others) > MAX_TARGETS:
+                    del self._known[self._others.popitem(last=False)[0]]
+        elif target in self._others:
+            self._others.move_to_end(target)
         return known
 
     def _new_circuit(self, target: Target, labels: tuple[str, str]) -> Circuit:

@@ -56,4 +56,6 @@ class Hedging:
             times = self._known[target, stream] = deque(maxlen=RECENT)
             if len(self._known) > MAX_TARGETS:
                 self._known.popitem(last=False)
+        else:
+            self._known.move_to_end((target, stream))
         times.append(seconds)

@@ -38,9 +38,10 @@ _MAX_SIZE_LINE = 280
 _ONCE = frozenset(
     ("HTTP_HOST", "HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
 )
-# Environ keys by header name as it was sent; "" for names that are left out. A cache of bounded size.
+# Environ keys by header name as it was sent; "" for names that are left out. Short names only: anyone may send them.
 _keys: dict[bytes, str] = {}
 _MAX_KEYS = 512
+_MAX_KEPT_NAME = 64
 
 
 def _bad(what: str) -> BadRequest:
@@ -62,7 +63,9 @@ def _key(name: bytes) -> str:
         key = text.replace("-", "_")
     else:
         key = "" if "_" in text else "HTTP_" + text.replace("-", "_")
-    if len(_keys) < _MAX_KEYS:
+    if len(name) <= _MAX_KEPT_NAME:
+        if len(_keys) >= _MAX_KEYS:
+            _keys.clear()
         _keys[name] = key
     return key
 

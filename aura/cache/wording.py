@@ -56,11 +56,13 @@ Form = tuple[str, ...]
 Words = list[str]
 
 
-@lru_cache(maxsize=512)
 def form(text: str) -> Form | None:
     """The form of a question; None where only the text itself tells what is asked."""
-    if len(text) > MAX_LENGTH:
-        return None
+    return _form(text) if len(text) <= MAX_LENGTH else None
+
+
+@lru_cache(maxsize=512)
+def _form(text: str) -> Form | None:
     text = normalize("NFKC", text).replace("’", "'").strip()
     first, _, below = text.partition("\n")
     head, colon, behind = first.partition(":") if ": " in first or first.endswith(":") else (first, "", "")
