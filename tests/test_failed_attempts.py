@@ -100,14 +100,22 @@ def test_a_request_that_met_a_stale_connection_is_not_counted_twice(server, firs
     assert first.faults()[-3:] == ["stale"] * 3
 
 
-def test_what_oversized_answers_held_is_let_go(server, first):
+@pytest.mark.parametrize("framing", ["chunked", "close"])
+def test_oversized_answers_take_little_memory_even_where_no_length_warns_of_them(server, first, framing):
     """Each is read up to 32 MiB; what a failure keeps of it would add up."""
     status = Path(f"/proc/{server.workers()[0]}/status")
     chat(server.port, "first/ok", stream=False)
     before = int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1])
     for number in range(4):
-        outcome = chat(server.port, f"first/huge:framing:chunked:size:{64 << 20}:n:{number}", stream=False)
+        outcome = chat(server.port, f"first/huge:framing:{framing}:size:{64 << 20}:n:{number}", stream=False)
 
         assert outcome.errors[0]["code"] == "bad_upstream_response"
 
-    assert int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) - before < 40 * 1024
+    assert int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) - before < 16 * 1024
+
+
+def test_a_large_answer_that_is_none_too_large_comes_whole(server, first):
+    outcome = chat(server.port, f"first/ok:tokens:{1_000_000}", stream=False)
+
+    assert outcome.text == text("nonce", 1_000_000)
+    assert len(outcome.body) > 12_000_000

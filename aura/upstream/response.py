@@ -13,6 +13,7 @@ import requests
 
 from ..errors import Failure, Reason
 from .connection import Connection
+from .kept import Kept
 
 MAX_BODY = 32 * 1024 * 1024
 # What is decoded at a time.
@@ -20,8 +21,6 @@ _PIECE = 256 * 1024
 # From this size on, what grew more than this was not made by compressing an answer of a model.
 _BOMB_SIZE = 1024 * 1024
 _BOMB_RATIO = 100
-# A whole body that is larger is put together from blocks of this size.
-_BLOCK = 1024 * 1024
 # Seconds that the end of an answer may come behind its last event.
 _LINGER = 0.5
 _GZIP, _DEFLATE = 31, 15
@@ -92,24 +91,15 @@ class Response(requests.Response):
             raise
 
     def _read_rest(self, begun: bytes, deadline: float) -> bytes:
-        # Blocks that are filled: pieces by the thousand would leave holes in memory, one buffer for all would be copied
-        # each time that it grows, and be larger than what it holds.
-        blocks: list[bytes] = []
-        block, size = bytearray(begun), len(begun)
+        kept = Kept(begun)
         try:
             while piece := self.read_some(deadline):
-                block += piece
-                size += len(piece)
-                if size > self._limit:
+                kept.add(piece)
+                if kept.size > self._limit:
                     raise _too_large()
-                if len(block) >= _BLOCK:
-                    blocks.append(bytes(block))
-                    block.clear()
-            blocks.append(bytes(block))
-            return blocks[0] if len(blocks) == 1 else b"".join(blocks)
-        finally:  # a failure's traceback keeps this frame for a while
-            blocks.clear()
-            block.clear()
+            return kept.whole()
+        finally:
+            kept.close()
 
     def read_some(self, deadline: float) -> bytes:
         """Wait for the next bytes of the body: all that have come; no bytes at its end.
