@@ -19,7 +19,7 @@ log = logging.getLogger("aura.upstream")
 _BLOCK = 1024 * 1024
 IN_MEMORY = 8 * _BLOCK
 # Bytes that the files of a process hold at most, so that no provider fills a disk; beyond them memory is used.
-IN_FILES = 256 * _BLOCK
+IN_FILES = 128 * _BLOCK
 
 
 class Kept:
