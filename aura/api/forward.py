@@ -12,7 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData, State
 
-from ..call import Call
+from ..call import Call, Json
 from ..errors import BadRequest, UnsupportedMediaType
 from ..forward import Forwarder
 from . import door
@@ -27,6 +27,7 @@ _MAX_FIELD = 1024  # bytes of a form's field that is looked at
 # Bytes of a form between its parts: before the first, behind the last, and the headers of one, which are read at once.
 _MAX_BETWEEN = 16 * 1024
 _IN_PART = (State.DATA_START, State.DATA)
+_OURS = ("aura", "fallbacks")
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=?-]{1,70}")  # RFC 2046, 5.1.1, but for blanks
 
 
@@ -99,9 +100,18 @@ def _passed(name: str, needed: str, deployment: str = "") -> Response:
     check_passed(body, needed)
     forwarder: Forwarder = current_app.extensions["aura.forward"]
     plan = forwarder.plan(call, body.get("model") or "")
-    model = plan.targets[0].target.model
-    content = orjson.dumps(body if body.get("model") in (None, model) else {**body, "model": model})
+    content = orjson.dumps(_outgoing(call, body, plan.targets[0].target.model))
     return door.watched(g.gateway, call, request, lambda: forwarder.passed_on(call, plan, content, "application/json"))
+
+
+def _outgoing(call: Call, body: Json, model: str) -> Json:
+    """What of a body goes to a provider: what is said to the gateway does not."""
+    if body.get("fallbacks"):
+        call.dropped = ["fallbacks"]
+    out = {name: value for name, value in body.items() if name not in _OURS}
+    if out.get("model") is not None:
+        out["model"] = model
+    return out
 
 
 def _uploaded(name: str, deployment: str) -> Response:

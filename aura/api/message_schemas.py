@@ -108,8 +108,8 @@ class Checker:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        # Of the schema's own fields: what is taken is declared once, above.
-        self._passes: dict[str, Callable[[Any], bool]] = {
+        # Of the schema's own fields: what is taken is declared once, above; a provider is looked at in all schemas.
+        self._passes: dict[str, Callable[[Any], bool]] = {"provider": lambda value: value.__class__ is dict} | {
             name: field.passes  # type: ignore[attr-defined]
             for name, field in schema.load_fields.items()
         }

@@ -180,6 +180,10 @@ class PassedRequest(Schema):
         unknown = INCLUDE
 
     model = Checked(check_model, "The provider's model, or provider/model.", type="string", maxLength=MAX_MODEL)
+    fallbacks = Checked(check_fallbacks, "Not taken here: a call goes to the provider alone.", null=False, type="array")
+    aura = Checked(
+        check_object, "Options of this gateway, none of which is one of these calls'.", null=False, type="object"
+    )
 
     @pre_load
     def refuse_steering(self, data: Json, **_kwargs: Any) -> Json:

@@ -342,6 +342,9 @@ def refuse_steering(body: Json) -> None:
     for name in body:
         if steers(name):
             raise ValidationError("is not taken from a request: the gateway's operator decides it", name)
+    preferred = body.get("provider", {})
+    if preferred.__class__ is not dict:  # OpenRouter's preferences; other gateways take a name, or an address
+        raise ValidationError(f"must be an object, not {kind(preferred)}", "provider")
 
 
 def _surely_right(body: Json) -> bool:
