@@ -4,6 +4,7 @@ Facts
   - The body is read from ``wsgi.input`` itself: Flask's ``MAX_CONTENT_LENGTH`` cuts a chunked body off in silence.
   - Without a Content-Length a body ends where the server says so (``wsgi.input_terminated``); a server that does not
     say so may wait for ever, so there is no body then.
+  - Gunicorn's own worker classes tell broken chunks by an exception of their own, in the middle of reading.
   - A form of another site may send text/plain or a form's own types without asking first (CORS); JSON it may not. So a
     missing or another Content-Type is refused, whatever the body looks like.
 """
@@ -13,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
+
+from gunicorn.http.errors import ParseException
 
 from .. import strict_json
 from ..call import Json
@@ -152,6 +155,8 @@ def _take(stream: _Readable, size: int) -> bytes:
         raise RequestTimeout("The body came too slowly.") from exc
     except OSError as exc:
         raise BadRequest("The body could not be read to its end.", code="incomplete_body") from exc
+    except ParseException as exc:
+        raise BadRequest("The request is not valid HTTP/1.1: its chunks are broken.", code="bad_framing") from exc
     return b"".join(parts)
 
 

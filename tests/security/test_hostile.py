@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from gevent.pool import Pool
 
+from tests.server import Server, gateway
+from tests.wire import everything
+
 from . import hostile, hostile_bytes
 from .hostile_bytes import Bytes
 from .watched import Answer, Watched, malformed, told_wrongly, watched
@@ -29,6 +32,13 @@ beside = pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora of hostile
 def watch() -> Iterator[Watched]:
     with watched() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Server]:
+    """Served by gunicorn's own gevent class."""
+    with gateway("aura:\n  providers: {demo: {type: demo}}\n", args=("-k", "gevent")) as server:
+        yield server
 
 
 @pytest.mark.parametrize("group", hostile.GROUPS)
@@ -104,6 +114,21 @@ def test_what_the_worker_refuses_is_counted_and_logged_like_everything_else(watc
     assert refused() == before + 3
     line = json.loads(next(line for line in watch.lines() if '"id":"seen"' in line))
     assert (line["event"], line["status"], line["outcome"]) == ("request.done", 400, "bad_framing")
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [b"-5\r\nabcde\r\n0\r\n\r\n", b"5\r\nabcdeXX\r\n0\r\n\r\n", b"\r\n", b"5_0\r\n", b"5 \r\nabcde\r\n0\r\n\r\n"],
+)
+def test_broken_chunks_are_the_clients_fault_under_gunicorns_own_worker_class_too(plain, chunks):
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", plain.port), timeout=20) as link:
+        link.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
+        status, _, rest = everything(link).partition(b" ")[2].partition(b" ")
+
+    assert status == b"400"
+    assert json.loads(rest.partition(b"\r\n\r\n")[2])["error"]["code"] == "bad_framing"
+    assert "Traceback" not in plain.log()
 
 
 @beside
