@@ -1,9 +1,10 @@
-"""What of a client's own words may stand in a header of its answer. Pure."""
+"""What of a client's own words, and the operator's, may stand in a header of an answer. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from urllib.parse import quote
 
 MAX_NAMES, MAX_NAME = 32, 64
 _STRANGE = re.compile(r"[^A-Za-z0-9_.$\[\]-]")
@@ -15,3 +16,8 @@ def names(given: Sequence[str]) -> str:
     if len(given) > MAX_NAMES:
         shown.append(f"and {len(given) - MAX_NAMES} more")
     return ",".join(shown)
+
+
+def word(name: str) -> str:
+    """An operator's name; what is not ASCII in it is percent-encoded, as a header has no other letters."""
+    return name if name.isascii() else quote(name, safe="/:@")

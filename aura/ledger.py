@@ -234,7 +234,7 @@ def headers(call: Call, limits: dict[str, str], cost: bool) -> dict[str, str]:
         told["x-aura-score"] = f"{call.score:.4f}"
     if call.target:
         told["x-aura-provider"] = call.target.provider
-        told["x-aura-model"] = call.target.model
+        told["x-aura-model"] = header.word(call.target.model)
     told["x-aura-attempts"] = str(call.asked)
     if cost:
         told["x-aura-cost-usd"] = f"{call.cost_usd:.8f}"

@@ -227,6 +227,18 @@ SPECIFIED = (
 )
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_model_may_have_a_name_that_no_header_holds(provider, stream):
+    """The provider has answered, and been paid, by the time that the headers are written."""
+    entry = f'{{type: openai, base-url: "{provider.url}/v1", api-key: none, models: {{eco: [模型é]}}}}'
+    with gateway(f"aura: {{providers: {{a: {entry}}}}}") as server:
+        answer = post(server, says("nonce-named", stream=stream))
+
+    assert answer.status_code == 200
+    assert answer.headers["x-aura-model"] == "%E6%A8%A1%E5%9E%8B%C3%A9"
+    assert "模型é" in answer.content.decode()
+
+
 def test_the_specifications_metrics_are_there_from_the_first_scrape_and_count_all_workers(provider):
     config = f"""
 aura:
