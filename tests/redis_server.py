@@ -34,10 +34,10 @@ class Redis:
         """Start it, and wait until it listens."""
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *options]
         self.process = subprocess.Popen(command, cwd=self._folder.name, stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                socket.create_connection(("127.0.0.1", self.port), timeout=20).close()
                 return
             except OSError:
                 assert time.monotonic() < until

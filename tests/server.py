@@ -52,7 +52,7 @@ class Server:
         """Wait for its end; returns the exit status."""
         return self.process.wait(seconds)
 
-    def wait_for(self, pattern: str, seconds: float = 20) -> re.Match[str]:
+    def wait_for(self, pattern: str, seconds: float = 45) -> re.Match[str]:
         """Wait until the log matches."""
         deadline = time.monotonic() + seconds
         while True:

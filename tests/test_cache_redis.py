@@ -187,6 +187,7 @@ def test_frozen(server, cache, caplog, monkeypatch):
     gevent.joinall([gevent.spawn(calls) for _ in range(20)])
     server.process.send_signal(signal.SIGCONT)
     took = wait_until_up(cache)
+    wait_for_redis(monkeypatch.setattr)
 
     assert len(times) == 2000
     assert max(times) < LIMIT
@@ -305,7 +306,9 @@ def answering(reply: bytes, reset: bool = False) -> Iterator[str]:
         pytest.param(b"", True, "unreachable", id="reset"),
     ],
 )
-def test_what_is_no_answer_puts_redis_out_of_use(reply, reset, reason, caplog):
+def test_what_is_no_answer_puts_redis_out_of_use(reply, reset, reason, caplog, monkeypatch):
+    if reason != "timeout":
+        wait_for_redis(monkeypatch.setattr)
     with answering(reply, reset) as url:
         cache = cache_of(url)
         times = [spent(lambda: cache.set("k", b"v", 60)), *(spent(lambda: cache.get("k")) for _ in range(20))]

@@ -350,11 +350,11 @@ def test_serve_says_where_it_listens_and_that_the_demo_answers(tmp_path):
     environ = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-m", "aura", "serve", "--port", str(port), "--workers", "1"]
     with log.open("wb") as out, subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=out, stderr=out) as process:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         answer = b""
         while not answer and time.monotonic() < deadline and process.poll() is None:
             try:
-                answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/actuator/health", timeout=5).read()
+                answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/actuator/health", timeout=30).read()
             except OSError:
                 time.sleep(0.05)
         process.send_signal(signal.SIGTERM)

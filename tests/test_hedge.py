@@ -218,7 +218,7 @@ def test_the_second_answers_for_one_that_is_late_and_the_late_one_is_cancelled(w
     assert outcome.text == text("nonce")
     assert outcome.headers["x-aura-provider"] == "second"
     assert outcome.headers["x-aura-attempts"] == "2"
-    assert world.first.end(world.first.asked[0].connection, 1) == "fin"
+    assert world.first.end(world.first.asked[0].connection) == "fin"
     assert outcome.seconds < 5
     assert world.line()["hedge"] == "won"
     assert world.line()["attempts"] == 2
@@ -233,7 +233,7 @@ def test_the_first_may_still_answer_first(world, stream):
     assert outcome.text == text("nonce")
     assert outcome.headers["x-aura-provider"] == "first"
     assert outcome.headers["x-aura-attempts"] == "2"
-    assert world.second.end(world.second.asked[0].connection, 1) == "fin"
+    assert world.second.end(world.second.asked[0].connection) == "fin"
     assert world.line()["hedge"] == "lost"
     assert world.counted(r'aura_hedges_total\{outcome="lost"\}') == lost + 1
 
@@ -243,7 +243,7 @@ def test_a_stream_whose_head_has_come_is_late_all_the_same(world):
 
     one_good_answer(outcome)
     assert outcome.headers["x-aura-provider"] == "second"
-    assert world.first.end(world.first.asked[0].connection, 1) == "fin"
+    assert world.first.end(world.first.asked[0].connection) == "fin"
 
 
 @BOTH
@@ -283,7 +283,7 @@ def test_a_refused_request_ends_both(world, stream):
     outcome = chat(world.server.port, f"first/m{name}", "nonce", stream=stream, fallbacks=[f"second/n{name}"])
 
     assert outcome.status == 400
-    assert world.second.end(world.second.asked[0].connection, 1) == "fin"
+    assert world.second.end(world.second.asked[0].connection) == "fin"
 
 
 @BOTH
@@ -310,7 +310,7 @@ def test_a_client_that_leaves_cancels_both(world, stream):
 
     for asked in (world.first.asked[-1], world.second.asked[-1]):
         server = world.first if asked is world.first.asked[-1] else world.second
-        assert server.ended_at(asked.connection) - left < 0.1
+        assert left.to(server.ended_at(asked.connection)) < 0.1
 
 
 def test_an_answer_of_the_second_may_be_rescued(world):
@@ -346,7 +346,7 @@ def test_nothing_is_held_when_all_has_ended(world):
     for fault, second in itertools.product(("silence", "late:by:0.3", "cut:after:0"), ("ok", "status:code:500")):
         for stream in (True, False):
             world.ask(fault, second, stream, headers={"X-Aura-Timeout": "2"})
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while world.first.open_connections() > 2 and time.monotonic() < deadline:
         gevent.sleep(0.05)
 

@@ -64,7 +64,7 @@ def limits(outcome: Outcome) -> dict[str, str]:
 
 
 def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not true():
         assert time.monotonic() < deadline
         gevent.sleep(0.02)

@@ -6,6 +6,7 @@ What a recording means is read here by its own few lines, not by the dialects th
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import subprocess
@@ -70,7 +71,8 @@ def served(replay: str) -> Iterator[Server]:
 
 
 def client(server: Server) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=60)
+    quick = openai.DefaultHttpxClient(verify=False)  # no certificates are read for it
+    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=60, http_client=quick)
 
 
 # --- what a recording means
@@ -230,14 +232,20 @@ def comparable(found: dict[int, dict[str, Any]], expected: dict[int, dict[str, A
     return told
 
 
-def violations(kind: str, value: dict[str, Any], strict: bool) -> list[str]:
-    """What the schemas beside the recordings say against an object."""
+@functools.cache
+def _schemas() -> Any:
+    """The module beside the recordings that knows the schemas."""
     spec = importlib.util.spec_from_file_location("validate", TRAFFIC / "schemas" / "validate.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    found: list[str] = module.errors(kind, value, strict)
+    return module
+
+
+def violations(kind: str, value: dict[str, Any], strict: bool) -> list[str]:
+    """What the schemas beside the recordings say against an object."""
+    found: list[str] = _schemas().errors(kind, value, strict)
     return found
 
 

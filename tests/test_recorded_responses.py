@@ -18,6 +18,7 @@ from .server import Server, gateway
 from .test_recorded import (
     DOORS,
     TRAFFIC,
+    client,
     comparable,
     events_of,
     exchanges,
@@ -78,10 +79,6 @@ OTHERS = [
 def request_of(item: dict[str, Any]) -> dict[str, Any]:
     provider = "azure" if item["provider"] == "azure" else "openai"
     return {**item["request"]["body"], "model": f"{provider}/replay:{item['id']}"}
-
-
-def client(server: Server) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=60)
 
 
 def asked(server: Server, body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.server import ROOT
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 _ATTEMPTS = 5
 

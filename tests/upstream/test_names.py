@@ -53,7 +53,7 @@ def url(provider: Faulty, name: str) -> str:
 @pytest.mark.parametrize("fault", ["unknown", "slow"])
 def test_a_name_that_is_not_found_is_unreachable_and_others_are_not_held_up(names, fault):
     names.fault = getattr(names, fault)
-    upstream = Upstream(connect_timeout=0.2)
+    upstream = Upstream(connect_timeout=1.0)
     with Faulty() as provider:
         asking = [gevent.spawn(_reason, upstream, url(provider, "bad.test")) for _ in range(50)]
         gevent.sleep(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 
 import gevent
@@ -11,6 +10,7 @@ import pytest
 
 from aura.errors import Failure, Reason
 from aura.upstream import Upstream, pool
+from tests.busy import Moment
 from tests.faulty import Faulty, blackhole, text
 from tests.faulty.client import LONG, chat, good_stream, said, stream, whole, within
 
@@ -100,11 +100,11 @@ def test_who_leaves_takes_the_connection_along(provider, upstream, fault):
     while not provider.asked:
         gevent.sleep(0.005)
     gevent.sleep(0.02)
-    left = time.monotonic()
+    left = Moment()
     serving.kill()
 
     assert provider.end() in ("fin", "reset")
-    assert provider.ended_at() - left < 0.1
+    assert left.to(provider.ended_at()) < 0.1
 
 
 def test_who_leaves_while_connecting_leaves_nothing_open():

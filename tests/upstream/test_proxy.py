@@ -81,7 +81,7 @@ def secure() -> Iterator[Faulty]:
 
 def client(proxies: dict[str, str], tmp_path) -> Upstream:
     AUTHORITY.cert_pem.write_to_path(tmp_path / "ca.pem")
-    return Upstream(connect_timeout=0.5, ca_bundle=str(tmp_path / "ca.pem"), proxies=proxies)
+    return Upstream(connect_timeout=2.0, ca_bundle=str(tmp_path / "ca.pem"), proxies=proxies)
 
 
 def test_tls_goes_through_a_tunnel_and_is_verified_as_without(tunnel, secure, tmp_path):
