@@ -71,6 +71,7 @@ class GeventWorker(GunicornGeventWorker):  # type: ignore[misc]
         """Serve until told to stop, then drain."""
         self.date = ""
         self.kept_idle = 0
+        self._keep_alive = float(self.cfg.keepalive)  # gunicorn looks through all its settings for one
         self._refused = 0
         self._turned_away = 0
         self._full = False
@@ -156,7 +157,7 @@ class GeventWorker(GunicornGeventWorker):  # type: ignore[misc]
 
     def patience(self) -> float:
         """Seconds that a connection may wait for its next request."""
-        return _GRACE_SECONDS if draining() else float(self.cfg.keepalive)
+        return _GRACE_SECONDS if draining() else self._keep_alive
 
     def count(self) -> None:
         """Count a request, for ``max_requests``."""
