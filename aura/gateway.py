@@ -290,6 +290,8 @@ class Gateway:
         max_tokens = ceiling.max_tokens(call, planned, body)
         plain, own = self.providers[planned.target.provider], body is call.body
         body = capped(body, max_tokens)
+        if call.native is None and call.grammar == exchange.CANONICAL:
+            return ask(plain, body, None)
         same = plain.speaking(call.grammar, planned.model) if own and call.native is not None else None
         theirs = plain.dialect.name != call.grammar and (own or call.mask is not None)
         only = only_of(body) if theirs else ""
