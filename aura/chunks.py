@@ -45,6 +45,8 @@ def with_heads(chunks: list[Chunk]) -> list[Chunk]:
 
 def up_to_last(chunks: list[Chunk]) -> tuple[list[Chunk], bool]:
     """The chunks up to the terminal event, and whether it is among them; what stands behind it is not the answer's."""
+    if len(chunks) == 1:
+        return chunks, chunks[0].last
     for index, chunk in enumerate(chunks):
         if chunk.last:
             return chunks[: index + 1], True

@@ -282,10 +282,7 @@ class Relay:
         spoken_at = alive_at = now = time.monotonic()
         ends_at = now + AFTER_FINISH if incoming.complete else NEVER
         while True:
-            if len(chunks) == 1:
-                last = chunks[0].last
-            else:
-                chunks, last = up_to_last(chunks)
+            chunks, last = up_to_last(chunks)
             if last or now >= ends_at:
                 break
             if chunks:

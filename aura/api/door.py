@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Request, Response
@@ -91,7 +92,7 @@ def translate(call: Call, native: dict[str, Any]) -> None:
 
 def answered(gateway: Gateway, call: Call, asked: Request) -> Response:
     """Answer a call, unless the client leaves first."""
-    return watched(gateway, call, asked, lambda: gateway.answer(call))
+    return watched(gateway, call, asked, partial(gateway.answer, call))
 
 
 def watched(gateway: Gateway, call: Call, asked: Request, answering: Callable[[], Answer]) -> Response:
