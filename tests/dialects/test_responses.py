@@ -189,6 +189,17 @@ def test_r1_items_become_a_chats_messages(case):
     assert only(input=items) == ""
 
 
+def test_r1_what_was_said_in_several_messages_stays_apart_and_what_in_one_together():
+    def said(*texts):
+        return {"role": "assistant", "content": [{"type": "output_text", "text": text} for text in texts]}
+
+    [_, message] = canonical(input=[{"role": "user", "content": "Go."}, said("I look", "ed."), said("It is well.")])[
+        "messages"
+    ]
+
+    assert message == {"role": "assistant", "content": "I looked.\n\nIt is well."}
+
+
 def test_r2_instructions_come_first():
     assert canonical(instructions="Be brief.")["messages"] == [{"role": "system", "content": "Be brief."}, ASKED]
 

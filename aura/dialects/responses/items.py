@@ -88,7 +88,8 @@ class _Chat:
         parts = parts_in(item.get("content"), f"{where}.content", self._beyond)
         if role == "assistant":
             self._begin()
-            self._texts += [part["text"] for part in parts if part["type"] == "text"]
+            text = "".join(part["text"] for part in parts if part["type"] == "text")
+            self._texts += [text] if text else []
             return
         plain = len(parts) == 1 and parts[0]["type"] == "text"
         self._said.append({"role": role, "content": parts[0]["text"] if plain else parts or ""})
@@ -134,7 +135,7 @@ class _Chat:
     def _close(self) -> None:
         """End an exchange: the assistant's turn, results in the order of its calls, then what was said."""
         if self._texts or self._calls:
-            message: Json = {"role": "assistant", "content": "".join(self._texts) or None}
+            message: Json = {"role": "assistant", "content": _GAP.join(self._texts) or None}
             if self._thoughts and not self._signed:
                 message["reasoning_content"] = _GAP.join(self._thoughts)
             if self._signed:
