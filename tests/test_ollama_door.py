@@ -146,6 +146,15 @@ def test_a_member_that_the_grammar_lacks_is_taken_for_nobody_elses(server, far, 
     assert json.dumps(value) not in json.dumps({**far.asked[-1][2], "messages": None})
 
 
+@pytest.mark.parametrize("name", [None, 5, "", "../../etc/passwd", "a b", "x" * 300])
+def test_what_is_no_models_name_is_not_described_nor_told_again(server, name):
+    answer = post(server, "/api/show", {"model": name})
+
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("model: ")
+    assert "etc" not in answer.text
+
+
 def test_an_error_reaches_the_client_in_its_own_form(server):
     for stream in (False, True):
         with sdk(server) as client, pytest.raises(ollama.ResponseError) as caught:

@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 from flask import Blueprint, Request, Response, g, request
+from marshmallow import ValidationError
 
 from ..call import Call, Json, Model
 from ..dialects import ollama
@@ -29,6 +30,7 @@ from .application import present
 from .message_schemas import Checker
 from .ollama_schemas import CHAT, EMBED, EMBEDDINGS, GENERATE
 from .reading import read_json
+from .schemas import check_model
 
 blueprint = Blueprint("ollama", __name__)
 SPOKEN = "0.13.3"
@@ -159,14 +161,16 @@ def version() -> Response:
 def show() -> Response:
     """Describe a model."""
     body = read_json(request, g.gateway.settings.server.max_body)
-    asked = body.get("model") or body.get("name")
-    if not isinstance(asked, str):
-        raise BadRequest("must be a model's name", param="model")
+    asked: Any = body.get("model") or body.get("name")
+    try:
+        check_model(asked)
+    except ValidationError as wrong:
+        raise BadRequest(str(wrong.messages[0]), param="model") from None
     name = _listed(g.gateway, asked)
     for entry in g.gateway.router.models(g.caller):
         if entry[0] == name:
             return _json(_shown(*entry))
-    raise NotFound(f"model '{asked[:128]}' not found", code="model_not_found")
+    raise NotFound(f"model '{asked}' not found", code="model_not_found")
 
 
 def _shown(name: str, known: Model | None, provider: str) -> Json:
