@@ -73,7 +73,7 @@ def test_targets_that_a_client_names_do_not_close_the_circuit_of_one_that_is_lis
     for _ in range(FAILURES_IN_A_ROW):
         circuit.settle(circuit.admit(), Effect.FAILURE)
     for number in range(2 * MAX_TARGETS):
-        fleet.begun(Target("p", f"junk-{number}"))
+        fleet.of(Target("p", f"junk-{number}"))
 
     assert fleet.states()[OWN] is State.OPEN
     assert fleet.circuit(OWN) is circuit
@@ -84,8 +84,8 @@ def test_of_targets_that_are_not_listed_those_in_use_are_known_on():
     fleet = Fleet(set(), lambda: 0.0)
     circuit = fleet.circuit(OWN)
     for number in range(2 * MAX_TARGETS):
-        fleet.begun(Target("p", f"junk-{number}"))
-        fleet.begun(OWN)
+        fleet.of(Target("p", f"junk-{number}"))
+        fleet.of(OWN)
 
     assert fleet.circuit(OWN) is circuit
     assert len(fleet.states()) == MAX_TARGETS
