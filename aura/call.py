@@ -18,6 +18,10 @@ _SIZED = frozenset(("tools", "functions", "response_format", "format"))
 _PART_TOKENS = {"image_url": 800, "file": 1500, "input_audio": 500}
 
 
+# Beyond it JSON's numbers are not exact, and no provider counts so far.
+MAX_COUNT = 2**53
+
+
 def text_tokens(text: str) -> float:
     """Estimate the tokens of a text from its lengths alone: 4 characters each, more for what is not ASCII."""
     size = len(text)

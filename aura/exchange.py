@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import orjson
 
-from .call import Chunk, HttpRequest, Json, Planned, Translation, Usage
+from .call import Call, Chunk, HttpRequest, Json, Planned, Translation, Usage
 from .chunks import chunks_of
 from .dialects import Reader
 from .dialects.assembly import Assembler
 from .dialects.openai import usage_in
-from .errors import Failure, Reason
+from .errors import BadRequest, Failure, Reason
 from .failover import Step
+from .fronts import FRONTS
 from .providers import Native, Provider
 from .sse import Decoder, Event, EventTooLarge, LineDecoder
 from .tokens import Sends
@@ -25,6 +26,8 @@ from .upstream import Response
 log = logging.getLogger("aura.exchange")
 
 _OK = 200
+# What reading JSON of another shape than is expected raises.
+SHAPELESS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 _EVENTS = (b"data:", b"event:")
 CANONICAL = "openai"
 MAX_HELD = 1000  # chunks without content; more of them are no prelude any more
@@ -127,15 +130,48 @@ def _whole(provider: Provider, data: bytes, translation: Translation, native: Na
         body = provider.dialect.response_in(parsed, translation)
     except Failure as failure:
         raise provider.clean(failure) from None
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-        raise Failure(Reason.BAD_RESPONSE, "the answer has not the shape of its grammar") from None
+    except SHAPELESS:
+        raise _shapeless() from None
     usage = usage_in(body["usage"]) if body.get("usage") else None
     if native is not None and native.front.name == provider.dialect.name:
         return Whole(body, data, usage, translation, native.front.name)
     # What stayed as it was goes on byte for byte.
     if body is not parsed or body.get("model") != model:
-        data = orjson.dumps(body)
+        data = dumped(body)
     return Whole(body, data, usage, translation)
+
+
+def dumped(body: Json) -> bytes:
+    """An answer as JSON.
+
+    Raises:
+        Failure: it holds what cannot be written.
+    """
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        raise _shapeless() from None
+
+
+def worded(whole: Whole, call: Call) -> Whole:
+    """A whole answer in the client's grammar.
+
+    Raises:
+        Failure: it has not the shape that its provider's grammar promises, so another may answer.
+    """
+    if whole.grammar == call.grammar:
+        return whole
+    try:
+        body = FRONTS[call.grammar].response_out(whole.body, call)
+    except (*SHAPELESS, BadRequest):
+        failure = _shapeless()
+        failure.usage = whole.usage
+        raise failure from None
+    return replace(whole, data=dumped(body), grammar=call.grammar)
+
+
+def _shapeless() -> Failure:
+    return Failure(Reason.BAD_RESPONSE, "the answer has not the shape of its grammar")
 
 
 def _assembled(provider: Provider, planned: Planned, body: Json) -> Whole:
@@ -192,7 +228,10 @@ def stream(
 
 def _told(whole: Whole) -> Ready:
     """A whole answer, said as a stream: some models and servers do not stream."""
-    return Ready(chunks_of(whole.body, whole.usage), whole.translation)
+    try:
+        return Ready(iter(list(chunks_of(whole.body, whole.usage))), whole.translation)
+    except SHAPELESS:
+        raise _shapeless() from None
 
 
 class Opened:
@@ -310,7 +349,7 @@ class Live:
             self._events += 1
             try:
                 chunks += feed(event)
-            except (ValueError, KeyError, TypeError, AttributeError):  # JSON, but of no shape that the grammar knows
+            except SHAPELESS:  # JSON, but of no shape that the grammar knows
                 self.skipped += 1
             except Failure as failure:
                 self._failure = self._clean(failure)

@@ -172,10 +172,7 @@ class Gateway:
         self.answered(call, plan, step, key, whole.body)
         call.dropped = whole.translation.dropped
         self.ledger.overhead(call)
-        data = whole.data
-        if whole.grammar != call.grammar:
-            data = orjson.dumps(FRONTS[call.grammar].response_out(whole.body, call))
-        return Answer(200, self.headers(call, cost=True), data)
+        return Answer(200, self.headers(call, cost=True), whole.data)
 
     def _attempts(self, call: Call, plan: Plan, deadline: float) -> Attempts:
         circuit, budget = self.fleet.circuit, self.fleet.budget
@@ -276,7 +273,7 @@ class Gateway:
             return exchange.ask(provider, planned, body, sender, until, step.fresh, native)
 
         whole = self._spoken(call, planned, body, ask)
-        return whole if call.mask is None else guarded.restored(whole, call.mask)
+        return exchange.worded(whole if call.mask is None else guarded.restored(whole, call.mask), call)
 
     def _spoken(
         self, call: Call, planned: Planned, body: Json, ask: Callable[[Provider, Json, Native | None], Answered]

@@ -267,13 +267,15 @@ class Relay:
         partial = self._assembler.completion()
         choices = partial["choices"]
         message = choices[0]["message"] if len(choices) == 1 else {"tool_calls": True}
+        if not isinstance(message.get("content"), str | None):
+            return None
         # Another model's answer behind a refusal would be neither.
         return None if any(message.get(key) for key in ("tool_calls", "function_call", "refusal")) else partial
 
     def _told_usage(self, partial: Json | None) -> Usage:
         """What a broken attempt is billed for: what its provider told before, else what is estimated."""
         told = self._usage or Usage()
-        text = (partial["choices"][0]["message"].get("content") if partial else None) or ""
+        text = str((partial["choices"][0]["message"].get("content") if partial else None) or "")
         output = round(text_tokens(text)) - self._before.output
         return replace(told, input=told.input or estimate_tokens(self._call.body), output=max(told.output, output))
 

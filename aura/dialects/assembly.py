@@ -240,4 +240,5 @@ def _beside_message(choice: Json) -> Json:
 
 
 def _tool_deltas(calls: Any) -> list[Json]:
-    return [{"index": index, **{k: v for k, v in call.items() if k != "index"}} for index, call in enumerate(calls)]
+    told = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    return [{"index": index, **{k: v for k, v in call.items() if k != "index"}} for index, call in enumerate(told)]

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from ..call import Chunk, Json, Model, Translation, Usage
+from ..call import MAX_COUNT, Chunk, Json, Model, Translation, Usage
 from ..errors import Failure, Reason, reason_for_status
 from ..sse import Decoder, Event, LineDecoder
 from .assembly import plain_text
@@ -229,6 +229,8 @@ def _check_said(delta: Json) -> None:
     Tool calls are put together from pieces, so the pieces must be what they are taken for.
     """
     make_plain(delta)
+    if not isinstance(delta.get("content"), str | None):
+        raise ValueError("content is a text, or parts of one")
     calls = delta.get("tool_calls") or [{"function": delta.get("function_call")}]
     if not isinstance(calls, list):
         raise ValueError("tool_calls are a list")
@@ -266,9 +268,9 @@ def usage_in(usage: Any) -> Usage:
 
 
 def _count(value: Any) -> int:
-    if value.__class__ is int and value >= 0:
+    if value.__class__ is int and 0 <= value <= MAX_COUNT:
         return value
-    return int(value) if isinstance(value, (int, float)) and value > 0 else 0
+    return min(int(value), MAX_COUNT) if isinstance(value, (int, float)) and value > 0 else 0
 
 
 def error_in(status: int, headers: Mapping[str, str], body: bytes) -> Failure:  # noqa: ARG001  (the dialects' shape)

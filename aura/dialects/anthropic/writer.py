@@ -110,15 +110,20 @@ class EventWriter:
             self._held = b""
         self._pieces.append(frame)
         if name == "content_block_start":
-            event = orjson.loads(data)
-            self._index, self._open = event["index"], event["content_block"]["type"]
-            self._called = self._called or self._open == "tool_use"
+            self._opened(orjson.loads(data))
         elif name == "content_block_stop":
             self._open = ""
         elif name == "message_start":
             self._begun, self.alive = True, PING
         elif name == "message_stop":
             self._over = True
+
+    def _opened(self, event: Any) -> None:
+        """Note which block is open; an event that lacks what it should have opens none."""
+        block = event.get("content_block") if isinstance(event, dict) else None
+        if isinstance(block, dict) and isinstance(event.get("index"), int) and isinstance(block.get("type"), str):
+            self._index, self._open = event["index"], block["type"]
+            self._called = self._called or self._open == "tool_use"
 
     # The words of other grammars
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from ...call import Chunk, Json, Translation, Usage, estimate_tokens, text_tokens
+from ...call import MAX_COUNT, Chunk, Json, Translation, Usage, estimate_tokens, text_tokens
 from ...errors import Failure, Reason, reason_for_status
 from ...sse import Event
 from ..openai import unreadable
@@ -192,7 +192,7 @@ def _usage_in(line: Json, said: str, translation: Translation) -> Usage:
 
 
 def _count(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and value >= 0 else None
+    return min(int(value), MAX_COUNT) if isinstance(value, int | float) and value >= 0 else None
 
 
 def _usage_json(usage: Usage) -> Json:

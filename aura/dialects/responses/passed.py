@@ -62,7 +62,7 @@ class Passed:
                 self.said += _pieces(chunk.body["choices"][0]["delta"])
             return frames
         event = orjson.loads(data)
-        if name in _CLOSING or (name == "response.output_item.done" and event["item"]["type"] == "message"):
+        if name in _CLOSING or (name == "response.output_item.done" and _is_message(event)):
             self._held.append((data, name, event))
             return []
         frames = [*self._let_go(), frame]
@@ -113,6 +113,11 @@ class Passed:
     def _open(self, part: str, index: Any) -> None:
         self.part, self.said = part, []
         self.at = index if isinstance(index, int) else 0
+
+
+def _is_message(event: Any) -> bool:
+    item = event.get("item") if isinstance(event, dict) else None
+    return isinstance(item, dict) and item.get("type") == "message"
 
 
 def _pieces(delta: Json) -> list[str]:

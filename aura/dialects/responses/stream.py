@@ -82,7 +82,10 @@ def _put_item(message: Json, item: Json) -> None:
 
 def _call(item: Json) -> Json:
     holder, key = _HOLDERS[item["type"]], CALLS[item["type"]]
-    return {"id": item["call_id"], "type": holder, holder: {"name": item["name"], key: item.get(key) or ""}}
+    name, given = item["name"], item.get(key) or ""
+    if not (isinstance(name, str) and isinstance(given, str)):
+        raise ValueError("a call's name and arguments are texts")
+    return {"id": item["call_id"], "type": holder, holder: {"name": name, key: given}}
 
 
 def finish_of(response: Json, calls: bool) -> str:
