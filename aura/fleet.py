@@ -52,6 +52,8 @@ class Fleet:
         self._listed, self._clock = listed, clock
         self._known: dict[Target, Known] = {}
         self._others: OrderedDict[Target, None] = OrderedDict()  # those known that are not listed, the latest last
+        for target in listed:  # who was never asked is well, too, for whoever asks whether anyone is
+            metrics.circuit_state.labels(target.provider, target.model).set(0)
 
     def of(self, target: Target) -> Known:
         """What is known of a target."""

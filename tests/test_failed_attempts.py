@@ -61,6 +61,16 @@ def test_a_circuit_shows_what_time_changes_though_nobody_asks(server, first):
     assert [line["to"] for line in lines] == ["open", "half_open", "closed"]
 
 
+def test_the_circuits_of_all_listed_targets_are_shown_before_they_are_asked():
+    """Else the circuit of the one that is asked and fails would be every circuit there is, for an alarm."""
+    entries = provider("first", "http://127.0.0.1:9", "one", "two") + provider("other", "http://127.0.0.1:9", "three")
+    with gateway(f"aura:\n  providers:\n{entries}") as server:
+        told = requests.get(f"{server.url}/actuator/prometheus", timeout=20).text
+
+    shown = re.findall(r'^aura_circuit_state\{model="(\w+)",provider="(\w+)"\} (\S+)$', told, re.MULTILINE)
+    assert sorted(shown) == [("one", "first", "0.0"), ("three", "other", "0.0"), ("two", "first", "0.0")]
+
+
 def test_a_throttle_that_is_over_shows_as_over_though_nobody_asks(server, first):
     gauge = r'aura_circuit_state\{model="l",provider="llama"\}'
     first.next.append("status:code:429:retry:1")
