@@ -126,7 +126,14 @@ def test_every_line_of_the_log_is_told():
         and node.args
     }
     names = {name for name in names if re.fullmatch(r"[a-z]+\.[a-z_]+", name)}
+    gates = {
+        f"{constant(node.args[1])}.changed"
+        for _, node in sources()
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Gate"
+    }
+    names |= gates
 
+    assert gates
     assert len(names) > 10
     assert {name for name in names if f"`{name}`" not in EVERYTHING} == set()
 
