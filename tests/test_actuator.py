@@ -281,6 +281,25 @@ def test_a_level_or_logger_that_there_is_none_of(server, name, body, status):
     assert set_level(server, name, body) == status
 
 
+@pytest.mark.parametrize("version", ["v2", "v3"])
+def test_a_level_may_be_sent_as_tools_for_spring_send_it(server, version):
+    sent = {**KEY, "Content-Type": f"application/vnd.spring-boot.actuator.{version}+json; charset=UTF-8"}
+    url, body = f"{server.url}/actuator/loggers/aura.cache", '{"configuredLevel": "WARN"}'
+    answer = requests.post(url, data=body, headers=sent, timeout=20)
+    held = levels(server, "aura.cache")
+    set_level(server, "aura.cache", {"configuredLevel": None})
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert "content-type" not in answer.headers
+    assert held == {"WARN"}
+
+
+def test_a_level_is_sent_as_json(server):
+    url, form = f"{server.url}/actuator/loggers/aura", {**KEY, "Content-Type": "application/x+json"}
+
+    assert requests.post(url, data="{}", headers=form, timeout=20).status_code == 415
+
+
 def test_setting_a_level_needs_a_key(server):
     assert set_level(server, "aura", {"configuredLevel": "OFF"}, None) == 401
 

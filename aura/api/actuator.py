@@ -6,6 +6,7 @@ The shapes are those of Spring Boot's actuator, which the old runbooks and tools
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from ..call import TIERS
 from ..errors import BadRequest, Forbidden, NotFound, Unauthorized
 from ..gateway import Gateway
 from ..levels import NAMES, Levels
-from .reading import read_json
+from .reading import JSON, read_json
 
 blueprint = Blueprint("actuator", __name__, url_prefix="/actuator")
 BASE = "/actuator"
@@ -34,6 +35,7 @@ _ENDPOINTS = {
 # The health groups, for probes: they answer without a key, as health itself does.
 PROBES = frozenset((f"{BASE}/health/liveness", f"{BASE}/health/readiness"))
 _PACKAGE = "aura-gateway"
+_SPRING_JSON = re.compile(r"application/vnd\.spring-boot\.actuator\.v\d\+json\s*(;|$)", re.IGNORECASE)
 
 Result = TypeVar("Result")
 
@@ -147,11 +149,15 @@ def set_level(name: str) -> Response:
     gateway: Gateway = current_app.extensions["aura"]
     _check_may_administer(gateway)
     levels = _levels_with(name)
+    if _SPRING_JSON.match(request.content_type or ""):
+        request.environ["CONTENT_TYPE"] = JSON
     level = read_json(request, gateway.settings.server.max_body).get("configuredLevel")
     if level is not None and (not isinstance(level, str) or level.upper() not in NAMES):
         raise BadRequest(f"A level is one of {', '.join(NAMES)}, or null.", param="configuredLevel")
     levels.set(name, level.upper() if level else None)
-    return Response(status=204)
+    done = Response(status=204)
+    del done.headers["Content-Type"]
+    return done
 
 
 def _levels_with(name: str) -> Levels:
