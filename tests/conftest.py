@@ -1,9 +1,11 @@
 """What every test stands on: gevent's patch, made before a test module is read."""
 
 import _thread
+import gc
 import logging
 import os
 import time
+from collections.abc import Iterator
 
 import gevent
 import pytest
@@ -56,3 +58,15 @@ def _heard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(own, "disabled", False)
         monkeypatch.setattr(own, "level", logging.NOTSET)
         own.manager._clear_cache()
+
+
+def pytest_collection_finish() -> None:
+    """What collecting has made lasts as long as the process: no later collection need look through it."""
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _collected() -> Iterator[None]:
+    """A file that leaves a socket open fails itself, and not the file that runs when the socket is collected."""
+    yield
+    gc.collect()
