@@ -8,6 +8,7 @@ the client does not have yet. White space never decides: models lay it out anew.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from .call import Json, Model
 
@@ -73,6 +74,7 @@ class Seam:
         self._mid_word = bool(sent) and not self._trailing
         self._repeats = repeats
         self._raw = ""
+        self._new = ""  # the same without white space
         self._joined = not self._solid
         self._begun = False  # whether something solid was let through
 
@@ -82,6 +84,7 @@ class Seam:
             return text
         self._raw += text
         if not self._joined:
+            self._new += _BLANK.sub("", text)
             cut = self._cut(final=False)
             if cut is None:
                 return ""
@@ -111,11 +114,9 @@ class Seam:
 
     def _cut(self, final: bool) -> int | None:
         """Where in the raw text the new begins; None while that is open."""
-        solid = _BLANK.sub("", self._raw)
+        solid, whole = self._new, len(self._solid)
         if not solid:
             return 0 if final else None
-        whole = len(self._solid)
-        best: int | None = None
         for start in self._candidates(solid):
             size = whole - start
             if size > len(solid):
@@ -124,24 +125,24 @@ class Seam:
                 if start == 0 or _weight(solid) >= SURE:
                     return len(self._raw)  # it ended inside what the client has
                 continue
-            if best is None:
-                believed = self._believed(start, final)
-                if believed is None:
-                    return None
-                best = size if believed else None
-        return _raw_index(self._raw, best) if best is not None else 0
+            believed = self._believed(start, final)
+            if believed is None:
+                return None
+            if believed:
+                return _raw_index(self._raw, size)
+        return 0
 
-    def _candidates(self, solid: str) -> list[int]:
-        """Where in the sent text the new text may begin, longest repetition first."""
+    def _candidates(self, solid: str) -> Iterator[int]:
+        """Where in the sent text the new text may begin, longest repetition first: mostly the first decides."""
         whole = self._solid
-        found = [0] if _agree(whole, 0, solid) else []
+        if _agree(whole, 0, solid):
+            yield 0
         start = max(1, len(whole) - REACH)
         probe = solid[: min(len(solid), 32)]
         while (start := self._next(probe, start)) >= 0:
             if _agree(whole, start, solid):
-                found.append(start)
+                yield start
             start += 1
-        return found
 
     def _next(self, probe: str, start: int) -> int:
         """The next place where the sent text goes on, or ends, like the new text begins."""
@@ -174,8 +175,9 @@ def _weight(text: str) -> int:
 
 
 def _agree(whole: str, start: int, solid: str) -> bool:
-    size = min(len(whole) - start, len(solid))
-    return whole[start : start + size] == solid[:size]
+    if len(whole) - start >= len(solid):
+        return whole.startswith(solid, start)
+    return solid.startswith(whole[start:])
 
 
 def _word_starts(text: str) -> frozenset[int]:

@@ -6,8 +6,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from aura import rescue
 from aura.call import Model
 from aura.rescue import Seam, by_prefill, possible, request
+
+BLANK, AGREE = rescue._BLANK, rescue._agree
 
 
 def joined(sent: str, pieces: list[str], repeats: bool = True) -> str:
@@ -146,3 +149,29 @@ def test_a_user_turn_asks_to_begin_with_the_last_words():
 )
 def test_only_one_choice_of_plain_text_can_be_continued(body, expected):
     assert expected is possible(body)
+
+
+@pytest.mark.parametrize(
+    "sent", ["a" * 20_000, "".join(f"word{number} " for number in range(3000))], ids=["one sign", "words"]
+)
+def test_a_long_answer_that_is_begun_anew_is_looked_at_once(monkeypatch, sent):
+    """However long it is: other calls wait for the seam."""
+    looked = [0, 0]
+
+    class Blank:
+        def sub(self, by: str, text: str) -> str:
+            looked[0] += len(text)
+            return BLANK.sub(by, text)
+
+    def agree(*texts: object) -> bool:
+        looked[1] += 1
+        return AGREE(*texts)
+
+    seam = Seam(sent, repeats=True)
+    monkeypatch.setattr(rescue, "_BLANK", Blank())
+    monkeypatch.setattr(rescue, "_agree", agree)
+    said = "".join(seam.feed((sent + "and more")[at : at + 4]) for at in range(0, len(sent) + 8, 4)) + seam.finish()
+
+    assert said == "and more"
+    assert looked[0] <= len(sent) + 8
+    assert looked[1] <= len(sent) / 4 + 10
