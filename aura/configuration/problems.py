@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class ConfigurationError(Exception):
@@ -14,8 +17,13 @@ class ConfigurationError(Exception):
     """
 
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{where}: {problem}" for where, problem in problems))
+        super().__init__(_one_line("; ".join(f"{where}: {problem}" for where, problem in problems)))
         self.problems = list(problems)
+
+
+def _one_line(text: str) -> str:
+    """What a file names may hold line ends; who starts a service reads its last line."""
+    return _BREAKS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

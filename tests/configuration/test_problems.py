@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aura.configuration import ConfigurationError, load
 
-from .loading import CANARY, entry, problems
+from .loading import CANARY, entry, loaded, problems
 
 
 @pytest.mark.parametrize(
@@ -323,6 +323,14 @@ def test_a_file_that_is_not_text_is_one_problem():
     assert problems(b"aura: \xff\xfe") == [("aura.yml", "is not UTF-8")]
 
 
+def test_what_a_file_names_cannot_end_the_line_that_is_told():
+    with pytest.raises(ConfigurationError) as refused:
+        loaded('aura: {providers: {"a\\nb\\u2028": {type: openai}}}')
+
+    assert len(str(refused.value).splitlines()) == 1
+    assert "a\\nb\\u2028" in str(refused.value)
+
+
 def test_all_problems_are_told_at_once():
     text = """
 aura:
@@ -364,10 +372,11 @@ sprin: {}
 def test_any_file_is_loaded_or_refused(value):
     for document in (value, {"aura": value}, {"aura": {"providers": value, "auth": value}}):
         Path("aura.yml").write_text(json.dumps(document))
-        told = None
+        told, line = None, ""
         try:
             load(None, {"OPENAI_API_KEY": CANARY})
         except ConfigurationError as error:
-            told = error.problems
+            told, line = error.problems, str(error)
 
         assert told is None or all(where and problem for where, problem in told)
+        assert len(line.splitlines()) <= 1
