@@ -146,16 +146,21 @@ def test_every_door_is_limited_in_its_own_words(server):
         "moderations": {"model": "first/ok", "input": "Hi"},
     }
     headers = {"Authorization": "Bearer key-doors"}
-    told = {}
+    told, first = {}, {}
     for _ in range(2):
         for door, body in doors.items():
             told[door] = requests.post(f"{server.url}/v1/{door}", json=body, headers=headers, timeout=20)
+            first.setdefault(door, told[door])
 
     assert {door: answer.status_code for door, answer in told.items()} == dict.fromkeys(doors, 429)
     assert {answer.headers["x-ratelimit-limit-requests"] for answer in told.values()} == {"4"}
     assert {answer.json()["error"]["type"] for answer in told.values()} == {"rate_limit_error"}
     assert told["messages"].json()["type"] == "error"
     assert told["messages"].headers["anthropic-ratelimit-requests-remaining"] == "0"
+    assert first["messages"].status_code == 200
+    assert first["messages"].headers["anthropic-ratelimit-requests-limit"] == "4"
+    assert first["messages"].headers["anthropic-ratelimit-requests-remaining"] == "2"
+    assert "anthropic-ratelimit-requests-limit" not in first["chat/completions"].headers
     assert "code" in told["embeddings"].json()["error"]
 
 

@@ -37,9 +37,12 @@ def count_tokens() -> Response:
 
 
 @blueprint.after_request
-def tell_id(response: Response) -> Response:
-    """Say the request's id by the name that Anthropic's clients read."""
+def tell_by_its_names(response: Response) -> Response:
+    """Say the request's id, and the caller's limits, by the names that Anthropic's clients read."""
     response.headers["request-id"] = g.request_id
+    if g.call is not None and g.call.lease is not None:
+        for name, value in anthropic.ratelimit_out(g.call.lease.headers).items():
+            response.headers[name] = value
     return response
 
 
