@@ -60,7 +60,8 @@ def test_mutated_requests_break_nothing(doors, kind):
                 statuses[answer.status] += 1
                 if answer.status == 200:
                     faults += whole(request.path, answer.body, answer.headers.get("content-type", ""))
-                if len(watch.provider.asked) - asked > 1:
+                divided = "/embed" in request.path  # a list of thousands is asked for in several calls
+                if len(watch.provider.asked) - asked > 1 and not divided:
                     faults.append("asked more than once")
             if faults:
                 wrong.append((number, faults, request))
