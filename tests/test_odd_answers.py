@@ -31,6 +31,7 @@ ODD: dict[str, list[dict[str, Any]]] = {
     "objects": [{"tool_calls": [OBJECT, TEXT]}],
     "counts": [{"content": "Nothing to do."}],
     "refusal": [{"refusal": "I cannot "}, {"refusal": "help."}],
+    "fractions": [{"content": "Nothing to do."}],
     "nameless": [{"content": "Nothing to do."}],
 }
 TRANSLATED = [grammar for grammar in DOORS if grammar != "openai"]
@@ -53,7 +54,9 @@ def odd(asked: Asked) -> Reply:
         return told({"detail": "Not Found"}, 404)
     case = body["model"].partition(".")[0]
     finish = "tool_calls" if case == "objects" else "stop"
-    usage = {} if case == "counts" else {"usage": USAGE}
+    usage: dict[str, Any] = {} if case == "counts" else {"usage": USAGE}
+    if case == "fractions":
+        usage = {"usage": {name: float(number) for name, number in USAGE.items()}}
     head = {**HEAD, "id": ""} if case == "nameless" else HEAD
     if not body.get("stream"):
         deltas = [{"content": [THOUGHT, SAID]}] if case.startswith("parts") else ODD[case]
@@ -123,6 +126,23 @@ def test_counts_that_a_server_does_not_tell_are_estimated_where_they_must_be_tol
     for name in names:
         *_, last = re.findall(rf'"{name}":([0-9]+)', answer.text)
         assert 0 < int(last) < 20
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("grammar", "names"),
+    [
+        ("anthropic", ("input_tokens", "output_tokens")),
+        ("ollama", COUNTS),
+        ("responses", ("input_tokens", "output_tokens", "total_tokens")),
+    ],
+)
+def test_counts_that_a_server_writes_as_fractions_are_told_as_whole_numbers(server, grammar, names, stream):
+    door = DOORS[grammar]
+    answer = post(server, door.path, "fractions", {**door.body("text"), "stream": stream})
+
+    told = [re.findall(rf'"{name}":([0-9.]+)', answer.text)[-1] for name in names]
+    assert told == ["4", "2", "6"][: len(names)]
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -1,12 +1,17 @@
-"""What an answer took, for grammars that must say it, where the server that gave it does not."""
+"""What an answer took, as the clients of other grammars are told it: whole numbers, whatever its server writes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..call import Call, Json, estimate_tokens
+from ..call import MAX_COUNT, Call, Json, estimate_tokens
 
 _LETTERS = 4  # of a token, about
+
+
+def count(value: Any) -> int:
+    """A count, or 0. Some servers write theirs with a fraction of nought, which clients of strict types refuse."""
+    return min(int(value), MAX_COUNT) if isinstance(value, int | float) and value > 0 else 0
 
 
 def usage_or_guess(usage: Any, call: Call, letters: int) -> Json:

@@ -17,11 +17,10 @@ from typing import Any
 import orjson
 
 from ...call import Call, Json
-from ..counts import usage_or_guess
+from ..counts import count, usage_or_guess
 from .names import long_names
 from .response import THOUGHTS
 from .tools import id_out, input_out
-from .usage import count
 
 STOP_REASONS = frozenset(
     {"end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal", "model_context_window_exceeded"}

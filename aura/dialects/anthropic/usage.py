@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...call import MAX_COUNT, Json, Usage
+from ...call import Json, Usage
+from ..counts import count
 
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _KEPT = ("cache_creation", "output_tokens_details", "server_tool_use", "service_tier", "inference_geo", "speed")
@@ -66,8 +67,3 @@ def service_tier_in(told: Json) -> str | None:
     """The tier that served, by OpenAI's name for it."""
     tier = told.get("service_tier")
     return {"standard": "default", "priority": "priority"}.get(tier) if isinstance(tier, str) else None
-
-
-def count(value: Any) -> int:
-    """A count, or 0."""
-    return min(int(value), MAX_COUNT) if isinstance(value, int | float) and value > 0 else 0

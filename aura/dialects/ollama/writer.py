@@ -21,7 +21,7 @@ import orjson
 from ...call import Call, Chunk, Json
 from ...errors import AuraError
 from ..assembly import Assembler
-from ..counts import usage_or_guess
+from ..counts import count, usage_or_guess
 
 MEDIA_TYPE = "application/x-ndjson"
 _NANO = 1_000_000_000
@@ -135,7 +135,7 @@ def _end(choice: Json, usage: Json, call: Call) -> Json:
     # Ollama has no word for an answer that was filtered; "stop" would call it whole.
     reason = finish if finish in ("length", "content_filter") else "stop"
     out: Json = {"done": True, "done_reason": reason}
-    prompt, output = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
+    prompt, output = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
     if call.clock is None:
         return out | {"prompt_eval_count": prompt, "eval_count": output}
     total = max(2, int((call.clock() - call.started) * _NANO))

@@ -13,6 +13,7 @@ from typing import Any
 
 from ...call import Call, Json
 from ...errors import AuraError
+from ..counts import count
 from .inbound import PREVIOUS
 from .sealed import seal
 from .tools import Kind, input_of, kinds_of
@@ -263,11 +264,6 @@ def usage_out(usage: Json) -> Json:
         "output_tokens_details": {"reasoning_tokens": count(completion.get("reasoning_tokens"))},
         "total_tokens": read + written,
     }
-
-
-def count(value: Any) -> int:
-    """A count; what is none counts as nothing."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def error_out(error: AuraError, request_id: str) -> Json:  # noqa: ARG001  (the shape of Front)

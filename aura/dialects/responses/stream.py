@@ -19,7 +19,8 @@ from ...call import Chunk, Json, Translation
 from ...errors import Failure, Reason
 from ...sse import Event
 from .. import openai
-from .outbound import NATIVE, count
+from ..counts import count
+from .outbound import NATIVE
 from .tools import CALLS
 
 _ENDS = ("completed", "incomplete", "failed", "cancelled")
