@@ -17,7 +17,7 @@ from operator import add, itemgetter
 from ..call import Json
 from . import lexicon, scripts
 from .surroundings import around, last_turn, text_of
-from .text import Text, read
+from .text import Text, of_tokens, read
 
 _SIZE = """
     words ask_words material_words characters word_length long_words very_long_words sentences sentence_words
@@ -68,8 +68,7 @@ _COMMON = frozenset(word for word, name in lexicon.WORDS.items() if name in ("co
 _PAIRS = frozenset(lexicon.PAIRS)
 _HEAVY_MATHS = frozenset("∫∑∏√∂∇∞≤≥≠≡∈∀∃→⇒⇔⊂⊃∪∩∧∨¬±×÷π∼~^")
 _MONEY = frozenset("€£¥₹₽")
-_SENTENCE_ENDS = frozenset(".?!")
-_LETTERS = frozenset("bcdfghjklmnpqrstuvwxyz")
+_SENTENCE_ENDS = (".", "?", "!")
 _CODE_MARKS = ("```", "==", "();", "->", "=>", "</", "/>", "!=", "::", ">>>", "){", ") {", "[/")
 _ACCENTS = re.compile("[\u00df-\u00f6\u00f8-\u024f]")
 _CYRILLIC = re.compile("[\u0370-\u052f]")
@@ -106,16 +105,16 @@ def measure(body: Json) -> Measures:
     found = body.get("messages")
     messages = [message for message in found if isinstance(message, dict)] if isinstance(found, list) else []
     last = last_turn(messages)
-    text = read(text_of(messages[last])) if last >= 0 else Text("", [])
-    bag = Counter(text.tokens)
-    asks, about = _classes(text, bag)
-    words, numbers, others = _kinds(bag)
-    size = _size(text, bag, words, len(text.tokens) - others)
+    text = read(text_of(messages[last])) if last >= 0 else of_tokens("", [])
+    asks, about = _classes(text)
+    words, numbers, others = _kinds(text.bag)
+    ends = [sign for sign in _SENTENCE_ENDS if sign in text.bag]
+    size = _size(text, words, len(text.tokens) - others, ends)
     values = [
         *size,
-        *_structure(text, bag, numbers),
-        *_signs(text, bag, numbers),
-        *_form(text, asks, size[0]),
+        *_structure(text, numbers),
+        *_signs(text, numbers),
+        *_form(text, asks, size[0], ends),
         *_language(text, asks),
         *around(body, messages, last),
         *_every_class(asks),
@@ -138,7 +137,7 @@ def _kinds(bag: Counter[str]) -> tuple[list[str], list[str], int]:
     return words, numbers, others
 
 
-def _classes(text: Text, bag: Counter[str]) -> tuple[Counts, tuple[int, ...]]:
+def _classes(text: Text) -> tuple[Counts, tuple[int, ...]]:
     """Count the classes of words in the request, and the topics in everything."""
     ask = text.ask
     asks = _counted(ask)
@@ -156,8 +155,8 @@ def _classes(text: Text, bag: Counter[str]) -> tuple[Counts, tuple[int, ...]]:
         about = _every_topic(asks)
     else:
         topics = _NO_TOPIC.copy()
-        for word in _TOPICAL.intersection(bag):
-            topics[lexicon.WORDS[word]] += bag[word]
+        for word in _TOPICAL.intersection(text.bag):
+            topics[lexicon.WORDS[word]] += text.bag[word]
         about = tuple(topics.values())
     return asks, tuple(map(add, about, _every_topic(_counted(text.option_tokens)))) if text.options else about
 
@@ -170,23 +169,21 @@ def _counted(tokens: Sequence[str]) -> Counts:
     return found
 
 
-def _size(text: Text, bag: Counter[str], words: list[str], count: float) -> list[float]:
+def _size(text: Text, words: list[str], count: float, ends: list[str]) -> list[float]:
     # A character of Chinese or Japanese is about 0.6 words.
     if text.dense > count:
         count += 0.6 * text.dense
     count += text.skipped / 6
-    sizes = [*map(len, words)]
-    long = [size for size in sizes if size > 7]
-    ends = text.stem.count
-    sentences = 1 + sum([ends(sign + " ") for sign in ".?!" if sign in bag]) + (ends("。") if text.beyond else 0)
+    long = [word for word in words if len(word) > 7]
+    sentences = sum([text.stem.count(end + " ") for end in ends]) + (text.stem.count("。") if text.beyond else 0) + 1
     return [
         count,
         len(text.ask),
         max(0.0, count - len(text.ask)) if len(text.tokens) > 120 else 0,
         text.length,
-        sum(sizes) / len(words) if words else 0,
+        len("".join(words)) / len(words) if words else 0,
         len(long),
-        len([size for size in long if size > 11]),
+        len([word for word in long if len(word) > 11]),
         sentences,
         count / sentences,
         len(words),
@@ -194,8 +191,9 @@ def _size(text: Text, bag: Counter[str], words: list[str], count: float) -> list
     ]
 
 
-def _structure(text: Text, bag: Counter[str], numbers: list[str]) -> list[float]:
-    stem, options, sign = text.stem, text.options, bag.get
+def _structure(text: Text, numbers: list[str]) -> list[float]:
+    stem, options, bag = text.stem, text.options, text.bag
+    sign = bag.get
     count = stem.count
     values: list[float] = [
         text.choices,
@@ -239,8 +237,9 @@ def _between_digits(stem: str, sign: str, after: int) -> int:
     )
 
 
-def _signs(text: Text, bag: Counter[str], numbers: list[str]) -> list[float]:
-    stem, sign = text.stem, bag.get
+def _signs(text: Text, numbers: list[str]) -> list[float]:
+    stem, bag, telling = text.stem, text.bag, text.telling
+    sign = bag.get
     equals, less, more, semicolons = sign("=", 0), sign("<", 0), sign(">", 0), sign(";", 0)
     braces, ticks = sign("{", 0) + sign("[", 0), sign("`", 0)
     coded = equals or less or more or semicolons or braces or ticks
@@ -248,28 +247,34 @@ def _signs(text: Text, bag: Counter[str], numbers: list[str]) -> list[float]:
     dollars = sign("$", 0)
     prices = len(_PRICE.findall(stem)) if dollars else 0
     return [
-        len(lexicon.CODE.intersection(bag)),
+        len(lexicon.CODE & telling),
         sum(map(stem.count, _CODE_MARKS)) if coded else 0,
         100.0 * (sign("(", 0) + braces + equals + semicolons) / (len(stem) + 40),
         stem.count("```") if ticks else 0,
         semicolons,
         stem.count("_"),
-        sum([bag[token] for token in numbers]),
-        sum([bag[token] for token in numbers if len(token) > 3]) + (_between_digits(stem, ",", 3) if numbers else 0),
-        _between_digits(stem, ".", 1) if numbers else 0,
+        *(_numbers(stem, bag, numbers) if numbers else (0, 0, 0)),
         sign("\\", 0),
         sign("+", 0) + equals + sign("*", 0) + less + more + sign("/", 0) + sign("^", 0),
         sum([sign(one, 0) for one in _HEAVY_MATHS]) if text.beyond else 0,
         dollars - prices,
         prices + sign("%", 0) + (sum([sign(one, 0) for one in _MONEY]) if text.beyond else 0),
-        len(bag.keys() & _LETTERS),
+        len(lexicon.LETTERS & telling),
     ]
 
 
-def _form(text: Text, asks: Counts, words: float) -> list[float]:
+def _numbers(stem: str, bag: Counter[str], numbers: list[str]) -> tuple[float, float, float]:
+    return (
+        sum([bag[token] for token in numbers]),
+        sum([bag[token] for token in numbers if len(token) > 3]) + _between_digits(stem, ",", 3),
+        _between_digits(stem, ".", 1),
+    )
+
+
+def _form(text: Text, asks: Counts, words: float, ends: list[str]) -> list[float]:
     tokens = text.ask
     first = lexicon.WORDS.get(tokens[0]) if tokens else None
-    last = lexicon.WORDS.get(_last_sentence_start(tokens))
+    last = lexicon.WORDS.get(_last_sentence_start(tokens, ends))
     hard = sum(_hard(asks))
     simple = asks["brevity"] + asks["classify"] + asks["translate"] + asks["lookup"]
     moderate = asks["summarise"] + asks["translate"] + asks["explain"]
@@ -291,13 +296,11 @@ def _form(text: Text, asks: Counts, words: float) -> list[float]:
     ]
 
 
-def _last_sentence_start(tokens: Sequence[str]) -> str:
-    """The first word of the last sentence, if it is not also the first sentence."""
-    last = tokens[-3:-40:-1]
-    for place, token in enumerate(last[: len(tokens) - 3]):
-        if token in _SENTENCE_ENDS:
-            return tokens[len(tokens) - 2 - place]
-    return ""
+def _last_sentence_start(tokens: Sequence[str], ends: list[str]) -> str:
+    """The first word of the last sentence, if it is not also the first sentence; looked for among some tokens."""
+    last = tokens[-3 : max(0, len(tokens) - 40) : -1]
+    places = [last.index(end) for end in ends if end in last]
+    return tokens[len(tokens) - 2 - min(places)] if places else ""
 
 
 def _language(text: Text, asks: Counts) -> tuple[float, ...]:

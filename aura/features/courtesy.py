@@ -139,6 +139,7 @@ SALUTATIONS = (
 )
 # One of these is among the last words of a text that ends with a closing.
 LAST = frozenset(f"{CLOSINGS}|{CLOSINGS_BEFORE_SIGNS}".replace(" ", "|").split("|"))
+TELLING = COURTESY | WISHED | LAST
 NAMES = frozenset("john mary mr mrs ms dr prof professor sir madam team claude".split())
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -176,21 +177,24 @@ _THANKS = re.compile(rf"(?:\s(?:{_THANKING}))+[.! ]*$")
 _THANKS_LAST = frozenset(thanks.split()[-1] for thanks in _THANKING.split("|"))
 
 
-def may_be(text: str, first: Sequence[str], last: Sequence[str]) -> bool:
+def may_be(text: str, first: Sequence[str], last: Sequence[str], told: bool = True) -> bool:
     """Whether there may be courtesy at either end; where there is none, no more is looked for.
 
     Args:
         text: in lower case and single blanks.
         first: its tokens from the beginning on, at least those of its beginning.
         last: those at its end.
+        told: whether there is any of :data:`TELLING` among them all.
     """
-    return not (
-        text.isascii()
-        and COURTESY.isdisjoint(first[:_END_TOKENS])
-        and ((first is last and len(last) <= _END_TOKENS) or COURTESY.isdisjoint(last[-_END_TOKENS:]))
+    if not text.isascii() or (text[:_SHORTEST] in _BEGINNINGS and text.startswith(FORMULAS_IN_ORDER)):
+        return True
+    asked = text.rstrip(_BETWEEN)
+    if asked[-_SHORTEST:] in _ENDINGS and asked.endswith(FORMULAS_IN_ORDER):
+        return True
+    return told and not (
+        COURTESY.isdisjoint(first[:_END_TOKENS])
+        and COURTESY.isdisjoint(last[-_END_TOKENS:])
         and LAST.isdisjoint(last[-6:])
-        and not (text[:_SHORTEST] in _BEGINNINGS and text.startswith(FORMULAS_IN_ORDER))
-        and not ((asked := text.rstrip(_BETWEEN))[-_SHORTEST:] in _ENDINGS and asked.endswith(FORMULAS_IN_ORDER))
         and WISHED.isdisjoint(last[-3:])
     )
 

@@ -325,3 +325,5 @@ CODE = frozenset(
     sudo echo chmod usr div span img href npm pip
     """.split()
 )
+# What stands for a quantity, where it stands alone.
+LETTERS = frozenset("bcdfghjklmnpqrstuvwxyz")

@@ -7,6 +7,7 @@ Every expression here takes time linear in the text, and no more than :data:`HEA
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,10 @@ TAIL = 1000
 _LONG = 120
 _ASK = 50
 
-_MARKS = ((" ", ". "), (" ", ") "), ("(", ") "), (" ", ": "))
+_LETTERED = tuple(
+    tuple(f"{before}{chr(97 + place)}{after}" for place in range(26))
+    for before, after in ((" ", ". "), (" ", ") "), ("(", ") "), (" ", ": "))
+)
 _ANSWER = re.compile(r"(?:the )?(?:correct |best )?answer(?: is)?:?\s*\(?$")
 _SHOT = re.compile(r"(?:^|\s)(?:question|q|input|example|problem)(?: ?\d+)? ?:")
 # Scripts without blanks between words, or that bind endings to them: from Hebrew on, but not Cyrillic or Greek.
@@ -27,6 +31,8 @@ _SCRIPT = re.compile("[\u0590-\u0fff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac0
 _QUOTES = ('"', "“", "«", "„", "「")
 _QUOTED = re.compile(r"\"[^\"]{1,200}\"|“[^”]{1,200}”|«[^»]{1,200}»|„[^“”]{1,200}[“”]|「[^」]{1,200}」")
 _ENDS = frozenset(".?!:。？！：؟।")
+# Most texts have none of these, and need no second look for what they tell.
+_TELLING = courtesy.TELLING | lexicon.SOFTENERS | lexicon.CODE | lexicon.LETTERS
 
 
 @dataclass(slots=True)
@@ -36,6 +42,8 @@ class Text:
     Args:
         stem: the request and its material, in lower case and single blanks.
         tokens: words, numbers and signs of the stem.
+        bag: how often each of them is there.
+        telling: those of them that courtesy, softeners or code may be known by, and single letters.
         options: the answers to choose from, where the prompt lists them by letter.
         choices: how many there are.
         option_tokens: words, numbers and signs of the options.
@@ -50,6 +58,8 @@ class Text:
 
     stem: str
     tokens: list[str]
+    bag: Counter[str]
+    telling: frozenset[str]
     options: str = ""
     choices: int = 0
     option_tokens: Sequence[str] = ()
@@ -74,14 +84,15 @@ def read(prompt: str) -> Text:
     stem, shots = _last_shot(whole)
     text = _apart(stem, signs)
     length = len(whole) + skipped
-    if courtesy.may_be(stem, text.tokens, text.option_tokens or text.tokens):
+    told = bool(text.telling or text.options)
+    if courtesy.may_be(stem, text.tokens, text.option_tokens or text.tokens, told):
         asked = courtesy.dropped(stem)
         if asked != stem:
             length -= len(stem) - len(asked)
             text = _apart(asked, signs)
             text.courtesy = not asked
     text.length, text.skipped, text.shots = length, skipped, shots
-    text.tokens = _drop_softeners(text.tokens)
+    _drop_softeners(text)
     if not text.stem.isascii():
         text.beyond = beyond_ascii(text.stem)
         text.dense = len(_SCRIPT.findall(text.beyond))
@@ -89,24 +100,39 @@ def read(prompt: str) -> Text:
     return text
 
 
+def of_tokens(stem: str, found: list[str]) -> Text:
+    """A text of which no more is known than its tokens."""
+    bag = Counter(found)
+    return Text(stem, found, bag, _TELLING.intersection(bag))
+
+
 def _apart(stem: str, signs: set[str] | None) -> Text:
     """The question and the answers to choose from, each with its tokens; the form of the answer is dropped."""
     start, choices = _options(stem)
     if stem.endswith((":", "(", "is")):
         stem = (stem[:-40] + _ANSWER.sub("", stem[-40:])).rstrip()
-    if not start:
-        return Text(stem, tokens(stem, signs))
-    question, options = stem[:start], stem[start:]
-    return Text(question, tokens(question, signs), options, choices, tokens(options, signs))
+    question, options = (stem[:start], stem[start:]) if start else (stem, "")
+    text = of_tokens(question, tokens(question, signs))
+    if options:
+        text.options, text.choices, text.option_tokens = options, choices, tokens(options, signs)
+    return text
 
 
-def _drop_softeners(tokens: list[str]) -> list[str]:
+def _drop_softeners(text: Text) -> None:
+    asked = _asked(text.tokens, bool(text.telling))
+    if len(asked) < len(text.tokens):
+        text.tokens, text.bag = asked, Counter(asked)
+        text.telling = text.telling.intersection(text.bag)
+
+
+def _asked(tokens: list[str], softened: bool) -> list[str]:
+    """Drop what a request begins with before it says what is asked, and what softens it if anything may."""
     start = 0
     while start < len(tokens) - 3 and (tokens[start] in lexicon.LEADS or tokens[start] in lexicon.SOFTENERS):
         start += 1
     if start:
         tokens = tokens[start:]
-    if lexicon.SOFTENERS.isdisjoint(tokens):
+    if not softened or lexicon.SOFTENERS.isdisjoint(tokens):
         return tokens
     return [token for token in tokens if token not in lexicon.SOFTENERS]
 
@@ -122,7 +148,7 @@ def _request(text: Text, signs: set[str] | None) -> list[str]:
         # The expression below would find nothing: the same tokens, but no longer all of them by definition.
         return [*found] if len(found) > 2 or len(tokens(stem, signs)) > 2 else found
     asking = tokens(_QUOTED.sub(" ", stem), signs)
-    return _drop_softeners(asking) if len(asking) > 2 else found
+    return _asked(asking, True) if len(asking) > 2 else found
 
 
 def _two_sentences(tokens: list[str]) -> int:
@@ -148,14 +174,14 @@ def _last_shot(stem: str) -> tuple[str, int]:
 
 def _options(stem: str) -> tuple[int, int]:
     """Where the lettered answers begin (0: there are none), and how many they are."""
-    for before, after in _MARKS:
-        second = stem.find(f"{before}b{after}")
+    for marks in _LETTERED:
+        second = stem.find(marks[1])
         while second > 0:
-            start = stem.rfind(f"{before}a{after}", 0, second)
+            start = stem.rfind(marks[0], 0, second)
             count, place = 2, second
-            while count < 26 and (place := stem.find(f"{before}{chr(97 + count)}{after}", place)) > 0:
+            while count < 26 and (place := stem.find(marks[count], place)) > 0:
                 count += 1
             if start > 0 and count > 2:
                 return start, count
-            second = stem.find(f"{before}b{after}", second + 1) if count > 2 else -1
+            second = stem.find(marks[1], second + 1) if count > 2 else -1
     return 0, 0
