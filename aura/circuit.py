@@ -132,7 +132,7 @@ class Circuit:
             effect: what the failure means for the circuit; None for a good end.
             retry_after: seconds the provider asked to wait.
         """
-        if effect is None and not self._open and not self._throttled_until:
+        if effect is None and not (self._open or self._throttled_until or permit.probe):
             self._in_a_row = 0  # a closed circuit that stays so, as nearly all are
             self._results.append(False)
             return

@@ -51,6 +51,7 @@ class Fleet:
         self.budget = RetryBudget(clock)
         self._listed, self._clock = listed, clock
         self._known: dict[Target, Known] = {}
+        self._unwell: set[Target] = set()  # whose circuit is not closed
         self._others: OrderedDict[Target, None] = OrderedDict()  # those known that are not listed, the latest last
         for target in listed:  # who was never asked is well, too, for whoever asks whether anyone is
             metrics.circuit_state.labels(target.provider, target.model).set(0)
@@ -64,13 +65,19 @@ class Fleet:
             if target not in self._listed:
                 self._others[target] = None
                 if len(self._others) > MAX_TARGETS:
-                    del self._known[self._others.popitem(last=False)[0]]
+                    forgotten = self._others.popitem(last=False)[0]
+                    self._unwell.discard(forgotten)
+                    del self._known[forgotten]
         elif target in self._others:
             self._others.move_to_end(target)
         return known
 
     def _new_circuit(self, target: Target, labels: tuple[str, str]) -> Circuit:
         def changed(before: State, after: State) -> None:
+            if after is State.CLOSED:
+                self._unwell.discard(target)
+            else:
+                self._unwell.add(target)
             gauge.set(_LEVELS[after])
             level = logging.WARNING if after in (State.OPEN, State.THROTTLED) else logging.INFO
             log.log(level, "circuit.changed", extra={"target": target.name, "from": before.value, "to": after.value})
@@ -94,6 +101,11 @@ class Fleet:
     def circuit(self, target: Target) -> Circuit:
         """The target's circuit."""
         return self.of(target).circuit
+
+    @property
+    def all_well(self) -> bool:
+        """Whether every target would be asked now."""
+        return not self._unwell
 
     def available(self, target: Target) -> bool:
         """Whether the target would be asked now."""

@@ -28,6 +28,8 @@ _NOT_CONSIDERED = {"pinned": "the call names its targets", "requested-model": "i
 class Untouched:
     """A fleet that nothing is known of: every target well and idle."""
 
+    all_well = True
+
     def available(self, _target: Target) -> bool:
         """Every target is."""
         return True

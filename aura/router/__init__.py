@@ -209,13 +209,8 @@ class Router:
                     self._usual.clear()
                 self._usual[tier, ask.wish.ceiling, ask.needs.mask] = known
         draft, chosen = known
-        targets = draft.targets
-        available = ask.fleet.available
-        well = [planned for planned in targets if available(planned.target)]
-        if len(well) != len(targets):
-            well += [planned for planned in targets if planned not in well]
-        plan = _plan(draft, well, chosen)
-        plan.verdict, plan.preferred, plan.goes_on = verdict, targets[0].target, later
+        plan = _plan(draft, _well_first(draft.targets, ask.fleet), chosen)
+        plan.verdict, plan.preferred, plan.goes_on = verdict, draft.targets[0].target, later
         return plan
 
     def _is_usual(self, ask: Ask) -> bool:
@@ -336,6 +331,14 @@ class Router:
         if ask.allowed is not None:
             parts += ["allowed", ask.allowed.word]
         return " ".join(parts)
+
+
+def _well_first(targets: list[Planned], fleet: Fleet) -> list[Planned]:
+    """The targets, those behind that would not be asked now."""
+    if fleet.all_well:
+        return targets.copy()
+    well = [planned for planned in targets if fleet.available(planned.target)]
+    return well + [planned for planned in targets if planned not in well]
 
 
 def _begun(ask: Ask, judge: Judge, tier: Tier) -> Tier | None:

@@ -32,6 +32,10 @@ def no_chance() -> float:
 class Fleet(Protocol):
     """What the gateway knows of its targets from asking them."""
 
+    @property
+    def all_well(self) -> bool:
+        """Whether every target is available, so that none need be looked for that is not."""
+
     def available(self, target: Target) -> bool:
         """Whether its circuit is closed and it is not throttled."""
 

@@ -75,6 +75,11 @@ class SimulatedFleet:
     seconds: dict[Target, float] = field(default_factory=dict)
     open: dict[Target, int] = field(default_factory=dict)
 
+    @property
+    def all_well(self) -> bool:
+        """Whether none is down."""
+        return not self.down
+
     def available(self, target: Target) -> bool:
         """Whether it is not among those that are down."""
         return target not in self.down
