@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 import requests
 
@@ -126,13 +127,17 @@ def faults(watch: Watched) -> Iterator[bytes]:
     """Answers of providers that fail and tell the keys they were sent, streamed and whole."""
     told = " ".join(SECRETS.values())
     headers = {"Authorization": f"Bearer {watch.key}"}
-    for model in ("only/m", "anthropic/claude-3-haiku-20240307", "azure/d", "entra/d"):
-        for fault in PROVIDER_FAULTS:
-            for stream in (False, True):
-                watch.provider.always = fault
-                outcome = chat(watch.server.port, model, f"nonce {told}", stream=stream, headers=headers, limit=20)
-                # What a model says may repeat its prompt: of an answer, the errors alone are looked at.
-                yield f"{outcome.headers} {outcome.errors if outcome.status else ''}".encode()
+    models = ("only/m", "anthropic/claude-3-haiku-20240307", "azure/d", "entra/d")
+    for fault in PROVIDER_FAULTS:
+        watch.provider.always = fault
+        asking = [
+            gevent.spawn(chat, watch.server.port, model, f"nonce {told}", stream=stream, headers=headers, limit=20)
+            for model in models
+            for stream in (False, True)
+        ]
+        for outcome in (one.get() for one in gevent.joinall(asking, raise_error=True)):
+            # What a model says may repeat its prompt: of an answer, the errors alone are looked at.
+            yield f"{outcome.headers} {outcome.errors if outcome.status else ''}".encode()
     watch.provider.always = ""
 
 
