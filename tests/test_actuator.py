@@ -68,6 +68,7 @@ def test_health_is_open_to_all(server, path):
     [
         ("POST", "/health", 405), ("DELETE", "/metrics", 405), ("PUT", "/loggers/aura", 405),
         ("GET", "/env", 404), ("GET", "/health/nothing", 404), ("GET", "/health/ping/inner", 404),
+        ("GET", "/health/liveness/providers", 404),
         ("GET", "/metrics/nothing", 404), ("GET", "/metrics/cache.gets?tag=result:other", 404),
         ("GET", "/metrics/cache.gets?tag=result", 400), ("GET", "/loggers/nothing", 404),
     ],
@@ -115,6 +116,8 @@ def test_health_with_a_key_says_what_it_rests_on(server):
     assert components["providers"]["components"]["demo"]["details"]["circuits"]["demo-eco"] == "closed"
     assert get(server, "/health/providers/demo").json() == components["providers"]["components"]["demo"]
     assert get(server, "/health/providers/demo", None).status_code == 404
+    assert get(server, "/health/readiness/providers").json() == components["providers"]
+    assert get(server, "/health/liveness/ping").json() == components["ping"]
 
 
 def test_a_provider_that_fails_is_shown_with_its_circuit_while_another_answers():

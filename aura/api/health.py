@@ -21,7 +21,7 @@ _LEAST_DISK = 10 * 1024 * 1024  # bytes free, as Spring's diskSpace asks by defa
 _UP, _DOWN = "UP", "DOWN"
 # Redis is missed by nobody: cache and limits of this host go on without it.
 _DISPENSABLE = frozenset(("redis",))
-_GROUPS = ("liveness", "readiness")
+_GROUPS = {"liveness": ("ping",), "readiness": ("providers",)}
 
 Component = dict[str, Any]
 
@@ -50,8 +50,10 @@ def readiness() -> Response:
 
 @blueprint.get("/<path:path>")
 def component(path: str) -> Response:
-    """One component, or one provider."""
+    """One component, or one provider; by itself or as part of a group."""
     name, _, inner = path.partition("/")
+    if name in _GROUPS and inner.partition("/")[0] in _GROUPS[name]:
+        name, _, inner = inner.partition("/")
     found = _told(_components(current_app.extensions["aura"])).get(name)
     if found is not None and inner:
         found = found.get("components", {}).get(inner)
