@@ -18,7 +18,7 @@ from . import heuristic, learned, model
 GROUP = "aura.classifiers"
 Judge = Callable[[Json], Verdict]
 
-_OWN: dict[str, Callable[[ClassifierSettings], Judge]] = {"heuristic": heuristic.judge, "learned": learned.judge}
+_OWN: dict[str, Callable[[ClassifierSettings], Judge]] = {"heuristic": heuristic.judge, "learned": learned.Learned}
 _LEARNED = ClassifierSettings(type="learned")
 
 

@@ -7,7 +7,9 @@ to be unsure costs a little, to be wrong costs the answer. The tier head never t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from math import log1p
 
 from .. import features
@@ -17,18 +19,66 @@ from ..settings import ClassifierSettings
 from .model import Model, Sums, bounded, load
 
 MARGIN = 0.1
+MAX_TURNS = 1024
 
 
-def judge(settings: ClassifierSettings) -> Callable[[Json], Verdict]:
-    """Make the judge. Its verdicts carry no reasons: those take longer, and :func:`explain` gives them."""
-    model = load()
-    low, high = settings.balanced_threshold, settings.premium_threshold
+# The numbers of a user's turn, and what its phrases add to the score.
+Turn = tuple[Sequence[float], float]
 
-    def verdict(body: Json) -> Verdict:
-        score, probabilities = model.score(features.measure(body))
-        return Verdict(tier=decide(score, probabilities, low, high), score=score, probabilities=probabilities)
 
-    return verdict
+class Learned:
+    """The judge. Its verdicts carry no reasons: those take longer, and :func:`explain` gives them.
+
+    Args:
+        settings: the thresholds.
+        turn: reads a user's turn; by default each time anew.
+    """
+
+    def __init__(self, settings: ClassifierSettings, turn: Callable[[str], Turn] | None = None) -> None:
+        self._settings, self._model = settings, load()
+        self._low, self._high = settings.balanced_threshold, settings.premium_threshold
+        self._turn = turn or self._read
+
+    def __call__(self, body: Json) -> Verdict:
+        """Judge a chat body."""
+        prompt, surroundings = features.apart(body)
+        values, phrasing = self._turn(prompt)
+        score, probabilities = self._model.weighed(features.joined(values, surroundings), phrasing)
+        tier = decide(score, probabilities, self._low, self._high)
+        return Verdict(tier=tier, score=score, probabilities=probabilities)
+
+    def remembering(self) -> Learned:
+        """A judge of the same verdicts that reads no turn again which it has read of late."""
+        return Learned(self._settings, Turns(self._read))
+
+    def _read(self, prompt: str) -> Turn:
+        found = features.turn(prompt)
+        return found.values, self._model.phrasing(found)
+
+
+class Turns:
+    """Turns of late, by a hash of what is looked at: an agent's calls all hold the turn that they are made for.
+
+    Numbers are kept and no word, about 1.5 kB for each.
+    """
+
+    def __init__(self, read: Callable[[str], Turn], size: int = MAX_TURNS) -> None:
+        self._read, self._size = read, size
+        self._turns: OrderedDict[bytes, Turn] = OrderedDict()
+
+    def __call__(self, prompt: str) -> Turn:
+        """The numbers of a turn."""
+        seen, skipped = features.text.ends(prompt)
+        key = blake2b(f"{skipped} {seen}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        known = self._turns.get(key)
+        if known is None:
+            values, phrasing = self._read(prompt)
+            known = self._turns[key] = tuple(values), phrasing
+            if len(self._turns) > self._size:
+                self._turns.popitem(last=False)
+        else:
+            self._turns.move_to_end(key)
+        return known
 
 
 def decide(score: float, probabilities: tuple[float, ...], low: float, high: float) -> Tier:

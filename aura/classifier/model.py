@@ -9,6 +9,7 @@ the gain speaks. The last tenth at both ends is bent so that 0 and 1 are never r
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -50,12 +51,18 @@ class Model:
 
     def score(self, measures: Measures) -> tuple[float, tuple[float, float, float]]:
         """The score, and the probabilities of ECO, BALANCED, PREMIUM."""
-        total, balanced, premium = self.sums(measures)
+        return self.weighed(measures.values, self.phrasing(measures))
+
+    def weighed(self, values: Sequence[float], phrasing: float) -> tuple[float, tuple[float, float, float]]:
+        """The same of the numbers, and of what the phrases add."""
+        total, balanced, premium = self._sums(values, phrasing)
         return bounded(total), _softmax(balanced, premium)
 
     def sums(self, measures: Measures) -> Sums:
         """What the score and the probabilities are made of."""
-        values = measures.values
+        return self._sums(measures.values, self.phrasing(measures))
+
+    def _sums(self, values: Sequence[float], phrasing: float) -> Sums:
         total, (balanced, premium) = self.base + self.length * log1p(values[_WORDS]), self.logits
         steps = self.steps
         if values[_OPTIONS] >= EXAM:
@@ -66,7 +73,7 @@ class Model:
             total += more
             balanced += to_balanced
             premium += to_premium
-        return total + self.phrasing(measures), balanced, premium
+        return total + phrasing, balanced, premium
 
     def phrasing(self, measures: Measures) -> float:
         """What the known words and pairs of neighbours add, each once."""

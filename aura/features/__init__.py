@@ -17,7 +17,7 @@ from operator import add, itemgetter
 from ..call import Json
 from . import lexicon, scripts
 from .surroundings import around, last_turn, text_of
-from .text import Text, of_tokens, read
+from .text import Text, read
 
 _SIZE = """
     words ask_words material_words characters word_length long_words very_long_words sentences sentence_words
@@ -40,6 +40,8 @@ NAMES: tuple[str, ...] = (
     *(f"asks_{name}" for name in lexicon.CLASSES),
     *(f"about_{name}" for name in lexicon.TOPICS),
 )
+
+_SURROUNDINGS = NAMES.index(_CONVERSATION.split(maxsplit=1)[0])
 
 # Not counts, but shares and means.
 FRACTIONS = frozenset(
@@ -102,10 +104,27 @@ class Measures:
 
 def measure(body: Json) -> Measures:
     """Measure an OpenAI chat body; what is not as it should be counts as absent."""
+    prompt, surroundings = apart(body)
+    found = turn(prompt)
+    return Measures(joined(found.values, surroundings), found.tokens, found.option_tokens)
+
+
+def apart(body: Json) -> tuple[str, list[float]]:
+    """The last user turn of a chat body, and the numbers of what surrounds it."""
     found = body.get("messages")
     messages = [message for message in found if isinstance(message, dict)] if isinstance(found, list) else []
     last = last_turn(messages)
-    text = read(text_of(messages[last])) if last >= 0 else of_tokens("", [])
+    return text_of(messages[last]) if last >= 0 else "", around(body, messages, last)
+
+
+def joined(turn: Sequence[float], surroundings: Sequence[float]) -> list[float]:
+    """One number for each of :data:`NAMES`, of those of a turn and those of what surrounds it."""
+    return [*turn[:_SURROUNDINGS], *surroundings, *turn[_SURROUNDINGS:]]
+
+
+def turn(prompt: str) -> Measures:
+    """Measure a user's turn by itself: numbers of what surrounds it are not among the values."""
+    text = read(prompt)
     asks, about = _classes(text)
     words, numbers, others = _kinds(text.bag)
     ends = [sign for sign in _SENTENCE_ENDS if sign in text.bag]
@@ -116,7 +135,6 @@ def measure(body: Json) -> Measures:
         *_signs(text, numbers),
         *_form(text, asks, size[0], ends),
         *_language(text, asks),
-        *around(body, messages, last),
         *_every_class(asks),
         *about,
     ]

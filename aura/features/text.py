@@ -74,10 +74,7 @@ class Text:
 
 def read(prompt: str) -> Text:
     """Take a prompt apart."""
-    prompt = prompt.strip()
-    skipped = max(0, len(prompt) - HEAD - TAIL)
-    if skipped:
-        prompt = f"{prompt[:HEAD]} {prompt[-TAIL:]}"
+    prompt, skipped = ends(prompt)
     lowered = prompt.lower()
     signs = signs_of(lowered)
     whole = single_blanks(lowered, signs)
@@ -100,7 +97,14 @@ def read(prompt: str) -> Text:
     return text
 
 
-def of_tokens(stem: str, found: list[str]) -> Text:
+def ends(prompt: str) -> tuple[str, int]:
+    """All that is looked at of a prompt, and how many characters between its ends are not."""
+    prompt = prompt.strip()
+    skipped = len(prompt) - HEAD - TAIL
+    return (f"{prompt[:HEAD]} {prompt[-TAIL:]}", skipped) if skipped > 0 else (prompt, 0)
+
+
+def _of_tokens(stem: str, found: list[str]) -> Text:
     """A text of which no more is known than its tokens."""
     bag = Counter(found)
     return Text(stem, found, bag, _TELLING.intersection(bag))
@@ -112,7 +116,7 @@ def _apart(stem: str, signs: set[str] | None) -> Text:
     if stem.endswith((":", "(", "is")):
         stem = (stem[:-40] + _ANSWER.sub("", stem[-40:])).rstrip()
     question, options = (stem[:start], stem[start:]) if start else (stem, "")
-    text = of_tokens(question, tokens(question, signs))
+    text = _of_tokens(question, tokens(question, signs))
     if options:
         text.options, text.choices, text.option_tokens = options, choices, tokens(options, signs)
     return text

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from aura import classifier, features
 from aura.call import Tier, Verdict
+from aura.classifier.learned import Turns
 from aura.classifier.remembered import Remembered
+from aura.settings import ClassifierSettings
 
 
 def test_the_same_body_is_judged_once_and_any_other_body_again():
@@ -23,3 +28,61 @@ def test_the_same_body_is_judged_once_and_any_other_body_again():
     remembered({**body, "n": 1})
     assert remembered(body).score == 0.4
     assert len(judged) == 4
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The turns that were read, in their order."""
+    turns: list[str] = []
+    turn = features.turn
+
+    def noted(prompt: str) -> features.Measures:
+        turns.append(prompt)
+        return turn(prompt)
+
+    monkeypatch.setattr(features, "turn", noted)
+    return turns
+
+
+_QUESTION = {"role": "user", "content": "Prove that a tree with n nodes has n - 1 edges, and say where it is used."}
+_STEPS = [
+    {"role": "assistant", "content": "I look at it."},
+    {"role": "tool", "tool_call_id": "a", "content": "42 " * 9},
+]
+
+
+@pytest.mark.parametrize("steps", [1, 3, 400])
+def test_an_agents_next_step_is_judged_as_if_new_but_its_turn_is_read_once(read: list[str], steps: int) -> None:
+    judge = classifier.build(ClassifierSettings(type="learned"))
+    remembered = Remembered(judge)
+    bodies = [{"messages": [_QUESTION, *_STEPS * step], "tools": [{}] * step} for step in range(steps)]
+
+    found = [remembered(body) for body in bodies]
+
+    assert read == [_QUESTION["content"]]
+    assert found == [judge(body) for body in bodies]
+
+
+def test_a_judge_that_is_asked_directly_remembers_nothing(read: list[str]) -> None:
+    """So are calls judged that forbid to store anything of them."""
+    judge = classifier.build(ClassifierSettings(type="learned"))
+    Remembered(judge)({"messages": [_QUESTION]})
+
+    assert judge({"messages": [_QUESTION]}) == judge({"messages": [_QUESTION]})
+    assert len(read) == 3
+
+
+def test_turns_are_told_apart_by_all_that_is_looked_at_and_kept_as_numbers_within_a_bound() -> None:
+    """What lies between the ends of a long turn counts by its length alone."""
+    seen: list[str] = []
+
+    def read(prompt: str) -> tuple[list[float], float]:
+        seen.append(prompt)
+        return [float(len(seen))], 0.0
+
+    turns = Turns(read, size=2)
+    long, longer = "a" * 5000, "a" * 5001
+    found = [turns(text) for text in (long, longer, long, f"{'a' * 2500}b{'a' * 2499}", "short", longer, long)]
+
+    assert [values for values, _ in found] == [(1.0,), (2.0,), (1.0,), (1.0,), (3.0,), (4.0,), (5.0,)]
+    assert seen == [long, longer, "short", longer, long]
