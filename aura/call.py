@@ -344,6 +344,7 @@ class Call:
         target: who answered, or was asked last.
         usage: of the answer itself; failed attempts keep their own.
         cost_usd: of all attempts, in US dollars.
+        saved_usd: what the answer had cost that it was given in an attempt's place.
         asked: how many attempts have begun; those that have ended are in ``attempts``.
         similarity: to the question whose stored answer was given; None where it was the same call's.
         upstream_s: seconds spent waiting for providers before the answer began.
@@ -381,6 +382,7 @@ class Call:
     target: Target | None = None
     usage: Usage | None = None
     cost_usd: float = 0.0
+    saved_usd: float = 0.0
     upstream_s: float = 0.0
     first_content_s: float | None = None
     upstream_id: str = ""

@@ -86,7 +86,7 @@ class Flight:
         try:
             self.answer = begin(self.work)
         except Exception as error:  # carried over to the readers
-            self.error = error
+            self.error, self.ended = error, True
             self._over(self)
             return
         self._begun.set()
@@ -166,7 +166,9 @@ class Flight:
     def leave(self) -> None:
         """A reader leaves; with the last one the work ends, and what it took is known."""
         self.readers -= 1
-        if self.readers or self._thread.dead or (self._sharing is not None and self._sharing.followed()):
+        if self.readers or self.ended or self._thread.dead:
+            return
+        if self._sharing is not None and self._sharing.followed():
             return
         self._over(self)
         self._thread.kill(timeout=_LETTING_GO)
@@ -254,9 +256,9 @@ class Reader(Relay):
     def _ends(self, outcome: str) -> None:
         self._over = True
         note(self._own, self._flight.work, self._is_first)
-        if not self._is_first and outcome == "ok":
+        if not self._is_first and outcome in ("ok", "cached"):
             outcome = "cached"
-            metrics.cache_saved_usd.inc(self._flight.work.cost_usd)
+            metrics.cache_saved_usd.inc(self._flight.work.cost_usd or self._flight.work.saved_usd)
         self._own.outcome = outcome
         self._books.finish(self._own, 200)
 
@@ -341,7 +343,7 @@ class Flights:
         metrics.cache_coalesced.inc()
         if answer.stream is None:
             call.outcome = "cached"
-            metrics.cache_saved_usd.inc(flight.work.cost_usd)
+            metrics.cache_saved_usd.inc(flight.work.cost_usd or flight.work.saved_usd)
         headers = self._headers(call, answer.stream is None) | {"age": "0"}
         return replace(answer, headers=headers)
 

@@ -128,7 +128,8 @@ class Following:
         usage = facts["usage"]
         call.usage = None if usage is None else Usage(**usage)
         call.outcome = "cached" if facts["outcome"] == "ok" else facts["outcome"]
-        metrics.cache_saved_usd.inc(facts["usd"])
+        call.saved_usd = facts["usd"]
+        metrics.cache_saved_usd.inc(call.saved_usd)
 
     def _gone_on(self) -> Iterator[bytes]:
         """Go on as with any stream that broke."""

@@ -17,7 +17,8 @@ from gevent.server import StreamServer
 
 from aura.cache.key import tag
 from aura.cache.local import LocalCache, Memory
-from aura.cache.remote import LEASE, LEASE_MS, PREFIX, RedisCache
+from aura.cache.remote import PREFIX, RedisCache
+from aura.cache.remote_leases import LEASE, LEASE_MS
 from aura.gate import MOST_LOST, PATIENCE, SHORT_PATIENCE, WINDOW, WRITE_AGAIN, Gate
 
 from .busy import PATIENT, spent, wait_for_redis

@@ -96,7 +96,8 @@ class RedisCache(BaseCache):
     def release(self, key: str) -> None:
         """Give the lease of a key back."""
         self._local.release(key)
-        self._ask(lambda: self._leases.give_back(self._redis, key), write=True)
+        if not self._ask(lambda: self._leases.give_back(self._redis, key), write=True)[0]:
+            self._leases.owe(key)
 
     def follow(self, key: str) -> Source | None:
         """What the process or instance that has the lease of a key says of its work; None where no other has it."""

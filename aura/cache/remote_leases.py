@@ -45,6 +45,7 @@ class RemoteLeases:
     def __init__(self, redis: Any, gate: Gate) -> None:
         self._redis, self._gate = redis, gate
         self._names: dict[str, bytes] = {}
+        self._owed: dict[bytes, str] = {}  # what could not be given back yet
         self._renewed = 0.0
 
     def claim(self, redis: Any, key: str) -> bool:
@@ -52,18 +53,33 @@ class RemoteLeases:
         # Noted first: Redis may take it and say so too late, and then it is given back all the same.
         name = self._names[key] = os.urandom(8).hex().encode()
         taken = bool(redis.set(LEASE + key, name, nx=True, px=LEASE_MS))
-        if not taken:
+        if not taken and self._names.get(key) == name:
             del self._names[key]
         return taken
 
     def give_back(self, redis: Any, key: str) -> None:
         """Give a lease back, if it is this process's still."""
-        name = self._names.pop(key, None)
+        name = self._names.get(key)
         if name is not None:
             redis.eval(_GIVE_BACK, 1, LEASE + key, name)
+            del self._names[key]
+
+    def owe(self, key: str) -> None:
+        """Note a lease that could not be given back: it is tried again."""
+        name = self._names.pop(key, None)
+        if name is not None:
+            self._owed[name] = key
+
+    def _pay(self) -> None:
+        for name, key in list(self._owed.items()):
+            if self.asked(lambda key=key, name=name: self._redis.eval(_GIVE_BACK, 1, LEASE + key, name)) is None:  # type: ignore[misc]
+                return
+            self._owed.pop(name, None)
 
     def tend(self, keys: Iterable[str]) -> list[str]:
         """Renew leases from time to time; returns which of them are followed."""
+        if self._owed:
+            self._pay()
         mine = [(key, name) for key in keys if (name := self._names.get(key)) is not None]
         if not mine:
             return []

@@ -3,7 +3,7 @@
 Facts
   - One process writes, many read. Bytes are written before the count that covers them, so whoever goes by the count
     reads whole bytes; whoever reads may be overtaken, and looks at the count again behind what it has read.
-  - Everything has its place: what could not be written is written again, and lies where it would have lain.
+  - Everything has its place: what could perhaps not be written is written again, and lies where it lay.
 """
 
 from __future__ import annotations
@@ -56,27 +56,31 @@ class Region(Protocol):
 
 
 class Ring:
-    """The writer's end."""
+    """The writer's end. What could not be written waits: it may have been, and somebody may have read it."""
 
     def __init__(self, region: Region) -> None:
         self._region, self.written = region, 0
+        self._waiting = b""
 
-    def append(self, kind: Kind, data: bytes) -> bool:
-        """Append a record; whether that could be done. If not, the same is to be appended again."""
-        whole = memoryview(_RECORD.pack(len(data), kind) + data)
+    def append(self, kind: Kind, data: bytes) -> None:
+        """Append a record; if it cannot be written, it waits, and so do those behind it."""
+        self._waiting += _RECORD.pack(len(data), kind) + data
+        self.flush()
+
+    def flush(self) -> bool:
+        """Write what waits; whether that could be done."""
         at = self.written
-        for begin in range(0, len(whole), _AT_ONCE):
-            piece = whole[begin : begin + _AT_ONCE]
+        for begin in range(0, len(self._waiting), _AT_ONCE):
+            piece = self._waiting[begin : begin + _AT_ONCE]
             place = at % SIZE
-            first = bytes(piece[: SIZE - place])
-            pieces = [(_DATA + place, first)]
-            if len(first) < len(piece):
-                pieces.append((_DATA, bytes(piece[len(first) :])))
+            pieces = [(_DATA + place, piece[: SIZE - place])]
+            if SIZE - place < len(piece):
+                pieces.append((_DATA, piece[SIZE - place :]))
             at += len(piece)
             pieces.append((_WRITTEN, _COUNT.pack(at)))
             if not self._region.write(pieces):
                 return False
-        self.written = at
+        self.written, self._waiting = at, b""
         return True
 
     def read(self) -> int:

@@ -24,6 +24,7 @@ from .ring import LARGEST, Kind, Lost, Reading, Record, Region, Ring
 _LOOK_AGAIN = 0.02  # seconds between two tries to take a lease
 _IDLE = 20  # looks of the green thread without a lease until it ends
 _LINGER = 3.0  # seconds for which what was said can still be read after its end
+_PATIENCE = 15.0  # seconds for which the last of what is said waits until it can be
 _HEAD_COMES = 20.0  # seconds after which the head of a stream is no longer awaited: it comes within 15
 MOST_FAILURES = 2  # of leaders, until those who wait are told
 
@@ -75,20 +76,24 @@ class _Said:
         self.begun = self.over = False
         self.number = 0
 
-    def say(self, speaker: Speaker) -> None:
-        """Say what has come since the last time; what cannot be said now is said the next time."""
-        if not self.begun:
-            head = speaker.told()
-            self.begun = head is not None and self.ring.append(Kind.HEAD, orjson.dumps(head))
-        if not self.begun or self.over:
+    def say(self, speaker: Speaker, last: bool = False) -> None:
+        """Say what has come since the last time; what cannot be said now is said the next time, if there is one."""
+        ring = self.ring
+        head = None if self.begun else speaker.told()
+        if head is not None:
+            self.begun = True
+            ring.append(Kind.HEAD, orjson.dumps(head))
+        if not self.begun or self.over or not (ring.flush() or last):
             return
-        before, number = self.ring.written, self.number
+        before, number = ring.written, self.number
         news = speaker.since(number)
         if news is None or len(news[0]) > LARGEST:
-            self.over = self.ring.append(Kind.GONE, b"")
-        elif news[0] and self.ring.append(Kind.DATA, news[0]):
+            self.over = True
+            ring.append(Kind.GONE, b"")
+        elif news[0]:
             self.number = news[1]
-        if self.ring.read() >= before:
+            ring.append(Kind.DATA, news[0])
+        if ring.read() >= before:
             speaker.heard(number)
 
     def end(self, speaker: Speaker) -> None:
@@ -97,7 +102,7 @@ class _Said:
         if error is not None:
             self.ring.append(Kind.FAILED, orjson.dumps(facts_of(error)))
             return
-        self.say(speaker)
+        self.say(speaker, last=True)
         if self.begun and not self.over:
             self.ring.append(Kind.END, orjson.dumps(facts))
 
@@ -223,10 +228,12 @@ class Sharing:
         if not self.leads:
             return
         self.leads = False
-        if well and speaker is not None:
-            self._tell_end(speaker)
-        self._keeper.let_go(self, [said.ring for said in self._said.values()])
-        self._store.release(self._name)
+        try:
+            if well and speaker is not None:
+                self._tell_end(speaker)
+        finally:
+            self._keeper.let_go(self, [said.ring for said in self._said.values()])
+            self._store.release(self._name)
 
     def _tell_end(self, speaker: Speaker) -> None:
         for audience in self._store.audiences:
@@ -269,10 +276,11 @@ class Keeper:
         while idle < _IDLE or self._ended:
             gevent.sleep(interval)
             idle = 0 if self._held else idle + 1
-            if self._held:
-                self._look()
-            for name in [name for name, (until, _) in self._ended.items() if until <= time.monotonic()]:
-                self._close(name)
+            self._look()
+            for name, (until, rings) in list(self._ended.items()):
+                waits = [ring for ring in rings if not ring.flush()]
+                if time.monotonic() > until + (_PATIENCE if waits else 0):
+                    self._close(name)
 
     def _look(self) -> None:
         now = time.monotonic()
