@@ -169,8 +169,8 @@ class Gateway:
             call, attempts, lambda step: self._ask(call, step, body, deadline), self._hedging
         )
         self.ledger.answered(call, step, started, whole.usage)
-        self.answered(call, plan, step, key, whole.body)
         call.dropped = whole.translation.dropped
+        self.answered(call, plan, step, key, whole.body)
         self.ledger.overhead(call)
         return Answer(200, self.headers(call, cost=True), whole.data)
 
@@ -379,7 +379,8 @@ class Gateway:
             self.cache.put(key, step.planned.target, body, call, plan)
 
     def _stored(self, call: Call, stored: Stored, ledger: Ledger) -> Answer:
-        call.cache, call.outcome, call.target = "hit", "cached", stored.target
+        call.cache, call.outcome, call.target, call.dropped = "hit", "cached", stored.target, list(stored.dropped)
+        call.saved_usd = stored.usd
         headers = self.headers(call, cost=not call.stream) | {"age": str(int(stored.age))}
         if call.similarity is not None:
             headers["x-aura-cache-similarity"] = f"{call.similarity:.4f}"

@@ -21,7 +21,7 @@ BODY = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
 }
 DATA = orjson.dumps(BODY)
-HEAD = Head(1000.5, 60.0, Target("openai", "gpt-4o"), 1.25, 0.002, len(DATA))
+HEAD = Head(1000.5, 60.0, Target("openai", "gpt-4o"), 1.25, 0.002, len(DATA), ("seed",))
 ENTRY = Codec().pack(HEAD, DATA)
 MOST = 10_000
 
@@ -36,7 +36,18 @@ def packed(data: bytes) -> bytes:
 
 def head(**changes: object) -> list:
     return list(
-        {"s": SCHEMA, "at": 1.0, "ttl": 1.0, "p": "p", "m": "m", "sec": 1.0, "usd": 0.0, "n": 5, **changes}.values()
+        {
+            "s": SCHEMA,
+            "at": 1.0,
+            "ttl": 1.0,
+            "p": "p",
+            "m": "m",
+            "sec": 1.0,
+            "usd": 0.0,
+            "n": 5,
+            "d": [],
+            **changes,
+        }.values()
     )
 
 
@@ -54,7 +65,8 @@ class Trap:
 def test_an_entry_comes_back_as_it_was():
     assert Codec().unpack(ENTRY, MOST) == (HEAD, BODY, DATA)
     assert head_of(ENTRY)[0] == HEAD
-    assert ENTRY.split(b"\n")[0] == orjson.dumps([SCHEMA, 1000.5, 60.0, "openai", "gpt-4o", 1.25, 0.002, len(DATA)])
+    line = [SCHEMA, 1000.5, 60.0, "openai", "gpt-4o", 1.25, 0.002, len(DATA), ["seed"]]
+    assert ENTRY.split(b"\n")[0] == orjson.dumps(line)
 
 
 @pytest.mark.parametrize(

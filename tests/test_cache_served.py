@@ -55,6 +55,21 @@ def clear(server: Server, query: str = "", key: str = "key-root") -> requests.Re
     return requests.delete(f"{server.url}/v1/cache{query}", headers=headers, timeout=10)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_hit_names_what_its_target_could_not_take(upstream, stream):
+    entry = provider("claude", upstream.url, kind="anthropic")
+    with gateway(f"aura:\n  providers:\n{entry}", workers=2) as server:
+        first = chat(server.port, "claude/ok", "drops", stream=stream, seed=7)
+        hits = [chat(server.port, "claude/ok", "drops", stream=form, seed=7) for form in (stream, not stream)]
+        calls = [gevent.spawn(chat, server.port, "claude/late:by:1", "drops", stream=stream, seed=7) for _ in range(8)]
+        gevent.joinall(calls)
+
+    assert first.headers["x-aura-cache"] == "miss"
+    assert [hit.headers["x-aura-cache"] for hit in hits] == ["hit", "hit"]
+    together = [call.value for call in calls]
+    assert {answer.headers.get("x-aura-dropped") for answer in [first, *hits, *together]} == {"seed"}
+
+
 def test_a_repeat_hits_whichever_worker_it_lands_on(server, upstream):
     for number in range(20):
         nonce = f"any-worker-{number}"

@@ -25,6 +25,8 @@ _UNPACKED = 4
 # Answers that are kept as they were last unpacked, and the bytes that one of them may have.
 _KEPT, _KEPT_SIZE = 256, 32 * 1024
 
+_MOST_DROPPED = 16  # names of parameters that an entry tells of
+
 Chosen = Callable[[str, bytes], bool]
 
 
@@ -52,11 +54,13 @@ class Store(Work, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An answer from the cache: its canonical JSON, its age in seconds, and who gave it."""
+    """An answer from the cache: its canonical JSON, its age in seconds, who gave it, what that left out, its cost."""
 
     data: bytes
     age: float
     target: Target
+    dropped: tuple[str, ...] = ()
+    usd: float = 0.0
 
     @property
     def body(self) -> Json:
@@ -165,7 +169,7 @@ class AnswerCache:
             return None
         metrics.cache_saved_seconds.add(max(0.0, head.seconds))
         metrics.cache_saved_usd.add(max(0.0, head.usd))
-        return Stored(data, age, head.target)
+        return Stored(data, age, head.target, head.dropped, head.usd)
 
     def _unpacked(self, key: str, entry: bytes) -> tuple[Head, bytes]:
         """Take an entry apart; one that is still what it was has been."""
@@ -215,7 +219,8 @@ class AnswerCache:
         if len(data) > _UNPACKED * self._settings.max_entry:
             return
         seconds, usd = (time.monotonic() - call.started, call.cost_usd) if call is not None else (0.0, 0.0)
-        head = Head(self._clock(), ttl, target, round(seconds, 3), round(usd, 9), len(data))
+        dropped = tuple(call.dropped[:_MOST_DROPPED]) if call is not None else ()
+        head = Head(self._clock(), ttl, target, round(seconds, 3), round(usd, 9), len(data), dropped)
         entry = self._codec.pack(head, data)
         if len(entry) > self._settings.max_entry:
             return

@@ -33,6 +33,7 @@ class Head:
         seconds: how long the provider took for it.
         usd: what it cost.
         size: bytes of the answer.
+        dropped: names of the client's parameters that its target could not take.
     """
 
     at: float
@@ -41,6 +42,7 @@ class Head:
     seconds: float
     usd: float
     size: int
+    dropped: tuple[str, ...] = ()
 
 
 def head_of(entry: bytes) -> tuple[Head, int]:
@@ -51,10 +53,13 @@ def head_of(entry: bytes) -> tuple[Head, int]:
     """
     end = entry.find(b"\n", 0, MAX_HEAD)
     try:
-        schema, at, ttl, provider, model, seconds, usd, size = orjson.loads(entry[: max(0, end)])
+        schema, at, ttl, provider, model, seconds, usd, size, dropped = orjson.loads(entry[: max(0, end)])
         if schema != SCHEMA or not (isinstance(provider, str) and isinstance(model, str) and isinstance(size, int)):
             raise Poisoned("another schema")
-        return Head(float(at), float(ttl), Target(provider, model), float(seconds), float(usd), size), end + 1
+        if not (isinstance(dropped, list) and all(isinstance(name, str) for name in dropped)):
+            raise Poisoned("another schema")
+        target = Target(provider, model)
+        return Head(float(at), float(ttl), target, float(seconds), float(usd), size, tuple(dropped)), end + 1
     except (ValueError, TypeError) as error:
         raise Poisoned("no head") from error
 
@@ -69,7 +74,17 @@ class Codec:
     def pack(self, head: Head, data: bytes) -> bytes:
         """Make an entry of an answer's JSON."""
         target = head.target
-        line = [SCHEMA, head.at, head.ttl, target.provider, target.model, head.seconds, head.usd, len(data)]
+        line = [
+            SCHEMA,
+            head.at,
+            head.ttl,
+            target.provider,
+            target.model,
+            head.seconds,
+            head.usd,
+            len(data),
+            head.dropped,
+        ]
         return orjson.dumps(line) + b"\n" + self._compress(data)
 
     def unpack(self, entry: bytes, most: int) -> tuple[Head, Json, bytes]:

@@ -4,6 +4,7 @@ Facts
   - 1 and 1.0 are one number in JSON, and members of an object have no order.
   - A parameter of OpenAI's that is null, or has the value that it has when it is left out, says nothing.
   - ``logprobs`` of the older completions is a number: 0 is not ``false``, it asks for the chosen tokens' own.
+  - ``stop`` may be one text or a list of texts; a message may be one text or a list of one plain text part.
   - ``user`` and its successors name who asks, ``metadata`` and ``store`` what OpenAI keeps: no answer depends on them.
   - Of a response that goes on with another, the items say it all: the other's id (``aura_previous``) adds nothing.
 """
@@ -19,7 +20,7 @@ import orjson
 
 from ..call import Json
 
-SCHEMA = 2
+SCHEMA = 3
 # What does not change the answer, Aura's own options, and ``model``, which the plan's signature stands for.
 _BESIDE = frozenset(
     {
@@ -88,6 +89,14 @@ def key_of(door: str, tenant: str, namespace: str, signature: str, body: Json) -
     }
     if same.get("tool_choice") == "none" and not (same.get("tools") or same.get("functions")):
         del same["tool_choice"]
+    if isinstance(same.get("stop"), str):
+        same["stop"] = [same["stop"]]
+    messages = same.get("messages")
+    if isinstance(messages, list):
+        for message in messages:
+            if type(message) is dict and type(message.get("content")) is list:
+                same["messages"] = [_as_text(message) for message in messages]
+                break
     try:
         text = orjson.dumps([SCHEMA, door, tenant, namespace, signature, same], option=orjson.OPT_SORT_KEYS)
         if (_FRACTION in text or _EXPONENT in text) and _OTHER_FORM.search(text):
@@ -102,6 +111,14 @@ def key_of(door: str, tenant: str, namespace: str, signature: str, body: Json) -
 def tag(name: str) -> str:
     """The part of a key that stands for a tenant, or for a namespace: keys begin with both."""
     return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
+def _as_text(message: Any) -> Any:
+    """The same message with its one plain part as text; a part that says more (``cache_control``) stays as it is."""
+    match message:
+        case {"content": [{"type": "text", "text": str(text), **more}]} if not more:
+            return {**message, "content": text}
+    return message
 
 
 def _one_form(value: Any) -> Any:
