@@ -213,6 +213,23 @@ def test_a_failure_that_comes_again_is_told_to_all_workers(server, upstream):
     assert times(upstream, "always") <= 5
 
 
+def test_two_tenants_never_share_what_is_on_its_way(upstream):
+    keys = "  auth: {keys: [{name: a, key: key-a}, {name: b, key: key-b}]}\n"
+    with gateway(config(upstream, keys), workers=2) as server:
+        asking = [
+            gevent.spawn(
+                chat, server.port, "first/late:by:1", "tenants", headers={"Authorization": f"Bearer key-{'ab'[n % 2]}"}
+            )
+            for n in range(20)
+        ]
+        gevent.joinall(asking, raise_error=True)
+    told = [one.value.headers["x-aura-cache"] for one in asking]
+
+    assert {one.value.text for one in asking} == {text("tenants")}
+    assert times(upstream, "tenants") == 2
+    assert (told[::2].count("miss"), told[1::2].count("miss")) == (1, 1)
+
+
 def test_a_worker_that_is_killed_before_content_is_followed_by_another(upstream):
     with gateway(config(upstream), workers=2) as server:
         leads, follows = server.workers()
