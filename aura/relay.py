@@ -34,8 +34,7 @@ AFTER_FINISH = 2.0  # for the usage event, [DONE] or the body's end
 AFTER_USAGE = 0.05  # for [DONE], which lets the connection be kept; many servers leave it out
 MAX_STORED = 1024 * 1024  # bytes of a stream that may still be cached
 NEVER = float("inf")
-_EARLY = 0.05
-_LEAST_GAP = 1.0
+_EARLY, _LEAST_GAP = 0.05, 1.0
 
 
 Found = tuple[Opened, Step, float]
