@@ -17,6 +17,7 @@ import data
 import numpy as np
 import quality
 from fitting import GAIN, NAMES, Gain, Head, Tiers, softmax
+from lightgbm import LGBMRegressor
 
 TARGET = Path(__file__).parent.parent / "aura" / "data" / "classifier.json"
 MARGIN = 0.1
@@ -83,12 +84,13 @@ def export(gain: Gain, head: Head, tiers: Tiers, temperature: float, curve: list
     unit = 0.3 / (head.high - head.low)
     of_stumps, of_phrases, of_words = (float(factor) * GAIN * unit for factor in gain.factors)
     jumps: dict[str, dict[float, np.ndarray]] = {}
-    start = _stumps(gain, of_stumps, jumps)
+    start = _stumps(gain.stumps, of_stumps, 0, jumps)
+    other = _stumps(gain.others, of_stumps, 1, jumps)
     for (place, edge), score, logits in zip(head.meaning, head.weights, tiers.weights, strict=True):
         _add(jumps, NAMES[place], edge, np.array([0, score * unit, *logits]))
     return {
-        "base": _round(0.4 - head.low * unit - gain.mean * GAIN * unit + start),
-        "exam": _round(head.exam * unit),
+        "base": _round(0.4 - head.low * unit - gain.mean * GAIN * unit + start + other),
+        "exam": _round(head.exam * unit - other),
         "features": NAMES,
         "gain_at": [[_round(score, 3), _round(value, 4)] for score, value in curve],
         "length": _round(of_words),
@@ -102,10 +104,10 @@ def export(gain: Gain, head: Head, tiers: Tiers, temperature: float, curve: list
     }
 
 
-def _stumps(gain: Gain, factor: float, jumps: dict) -> float:
-    """Note where each stump jumps and by how much; return what all of them give at nought."""
+def _stumps(stumps: LGBMRegressor, factor: float, part: int, jumps: dict) -> float:
+    """Note where each stump jumps and by how much, in a part of the step; return what all of them give at nought."""
     start = 0.0
-    for tree in gain.stumps.booster_.dump_model()["tree_info"]:
+    for tree in stumps.booster_.dump_model()["tree_info"]:
         node = tree["tree_structure"]
         if "leaf_value" in node:
             start += node["leaf_value"] * factor
@@ -113,7 +115,7 @@ def _stumps(gain: Gain, factor: float, jumps: dict) -> float:
         low, high = (node[side]["leaf_value"] * factor for side in ("left_child", "right_child"))
         edge = max(0.0, _round(node["threshold"], 6))
         start += low
-        _add(jumps, NAMES[node["split_feature"]], edge, np.array([high - low, 0, 0, 0]))
+        _add(jumps, NAMES[node["split_feature"]], edge, (high - low) * np.eye(4)[part])
     return start
 
 
