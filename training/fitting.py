@@ -32,10 +32,10 @@ FINE = {
 # What a conversation is about, and its language, must not decide its tier: too few are labelled to learn that.
 NOT_FOR_TIERS = {"accents", "cyrillic", "dense_script", "foreign_share", "asks_foreign", "characters"}
 PHRASES, PLAIN_LENGTH = 1.0, 0.3
-GAIN, RIDGE, STILL = 1.5, 10.0, 600.0
+GAIN, RIDGE, STILL = 1.3, 10.0, 600.0
 # How far kinds of prompts are to lie apart in the score for a gain of one, and how much each source is heeded in that:
 # one asked nine models, the other up to twenty.
-APART, HEEDED = 10.0, {"llmrouter": 100.0, "zeroeval": 300.0}
+APART, HEEDED = 10.0, {"llmrouter": 100.0, "zeroeval": 600.0}
 STUMPS = {
     "n_estimators": 150, "learning_rate": 0.06, "num_leaves": 2, "min_child_samples": 60, "subsample": 0.7,
     "subsample_freq": 1, "colsample_bytree": 0.3, "reg_lambda": 20.0, "n_jobs": 1, "verbose": -1, "random_state": 0,
