@@ -1,9 +1,10 @@
 """The learned numbers, and what they make of measures: a score, three probabilities, and where they come from.
 
 The score is a sum. ``base`` stands at its beginning. Each feature adds what its step holds: one part is what a strong
-model is expected to gain, the other puts conversations into their tiers. The length and the phrases that were met add
-to the gain. Exam questions (three lettered answers or more) get one constant in place of the second parts: there only
-the gain speaks. The last tenth at both ends is bent so that 0 and 1 are never reached.
+model is expected to gain on any prompt, the other what it gains besides where no answers are listed, and what puts
+conversations into their tiers. The length and the phrases that were met add to the gain. Exam questions (three
+lettered answers or more) get one constant in place of the second parts: there only the gain speaks. The last tenth at
+both ends is bent so that 0 and 1 are never reached.
 """
 
 from __future__ import annotations
