@@ -7,61 +7,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import IO, Any, NamedTuple, Protocol
 
-import orjson
-
 from .errors import Failure
 
 Json = dict[str, Any]
 
-# What a part that is not text costs, about: a picture in high detail, a page or two of a document, half a minute.
-_SIZED = frozenset(("tools", "functions", "response_format", "format"))
-_PART_TOKENS = {"image_url": 800, "file": 1500, "input_audio": 500}
-
-
 # Beyond it JSON's numbers are not exact, and no provider counts so far.
 MAX_COUNT = 2**53
-
-
-def text_tokens(text: str) -> float:
-    """Estimate the tokens of a text from its lengths alone: 4 characters each, more for what is not ASCII."""
-    size = len(text)
-    if text.isascii():
-        return size / 4
-    # Every byte beyond the first of a character adds: a Cyrillic letter counts 0.55, a Chinese character 0.85.
-    return size / 4 + 0.3 * (len(text.encode("utf-8", "surrogatepass")) - size)
-
-
-def estimate_tokens(body: Json) -> int:
-    """Estimate the prompt tokens of a chat body, OpenAI's or Ollama's, with its tools and schema.
-
-    Takes a few microseconds for a message: it looks at lengths, never at characters.
-    """
-    total = 0.0
-    for message in body.get("messages") or ():
-        if isinstance(message, dict):
-            content = message.get("content")
-            if isinstance(content, str) and len(message) == 2 and "role" in message:
-                total += 4 + text_tokens(content)
-            else:
-                total += 4 + _message_tokens(message)
-    if not _SIZED.isdisjoint(body):
-        total += sum(len(orjson.dumps(body[key])) for key in _SIZED if body.get(key)) / 4
-    return round(total)
-
-
-def _message_tokens(message: Json) -> float:
-    content, total = message.get("content"), 0.0
-    if isinstance(content, str):
-        total = text_tokens(content)
-    elif isinstance(content, list):
-        for part in content:
-            if isinstance(part, dict):
-                text = part.get("text")
-                total += text_tokens(text) if isinstance(text, str) else _PART_TOKENS.get(str(part.get("type")), 0)
-    if message.get("tool_calls"):
-        total += len(orjson.dumps(message["tool_calls"])) / 4
-    images = message.get("images")
-    return total + _PART_TOKENS["image_url"] * len(images) if isinstance(images, list) else total
 
 
 class Tier(StrEnum):

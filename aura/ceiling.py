@@ -16,9 +16,10 @@ from typing import Any
 
 import orjson
 
-from .call import Call, Chunk, Json, Planned, Price, Usage, estimate_tokens, text_tokens
+from .call import Call, Chunk, Json, Planned, Price, Usage
 from .catalogue import cost_usd
 from .errors import BadRequest
+from .estimate import estimate_tokens, text_tokens
 
 # A prompt's tokens are estimated; a ceiling must hold all the same.
 _MARGIN = 1.25

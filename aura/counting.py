@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import orjson
 
-from .call import Answer, Call, Json, Plan, estimate_tokens
+from .call import Answer, Call, Json, Plan
 from .correlation import Correlated
 from .dialects import anthropic
 from .errors import AuraError, BadRequest, Failure, Reason
+from .estimate import estimate_tokens
 from .failover import Attempts, Rules, Step
 from .gateway import Gateway
 from .providers import Native

@@ -13,13 +13,14 @@ import orjson
 
 from . import ceiling, exchange, guarded, limits, metered, rescue
 from .cache import AnswerCache, Followed, Lost, Sharing, Stored
-from .call import Answer, Call, Json, Plan, Planned, Usage, Verdict, estimate_tokens
+from .call import Answer, Call, Json, Plan, Planned, Usage, Verdict
 from .chunks import frames_of
 from .classifier.remembered import Remembered
 from .correlation import Correlated
 from .dialects.beyond import only_of
 from .dialects.openai import capped
 from .errors import BadRequest, Failure, Reason
+from .estimate import estimate_tokens
 from .exchange import Incoming, Opened, Whole
 from .failover import Attempts, Rules, Step
 from .fleet import Fleet

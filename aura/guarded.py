@@ -10,8 +10,9 @@ import gevent
 import orjson
 
 from . import metrics
-from .call import Call, Chunk, Json, Translation, estimate_tokens
+from .call import Call, Chunk, Json, Translation
 from .errors import BadRequest
+from .estimate import estimate_tokens
 from .exchange import CANONICAL, Incoming, Opened, Whole
 from .guardrails import masking, unmasking
 from .guardrails.masking import Mask

@@ -9,7 +9,8 @@ from typing import Any, Generic, TypeVar
 import gevent
 
 from . import metrics
-from .call import Call, Usage, estimate_tokens
+from .call import Call, Usage
+from .estimate import estimate_tokens
 from .exchange import Opened, Whole
 from .failover import Attempts, Step
 from .hedge import Hedging

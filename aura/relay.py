@@ -15,11 +15,12 @@ from typing import Any
 import gevent
 
 from . import limits, metrics
-from .call import Answer, Call, Chunk, Json, Usage, estimate_tokens, text_tokens
+from .call import Answer, Call, Chunk, Json, Usage
 from .chunks import says_something, tells_usage, up_to_last, with_heads
 from .dialects import Writer
 from .dialects.assembly import Assembler
 from .errors import AuraError, Failure, Overloaded, Reason, ShuttingDown, UpstreamError
+from .estimate import estimate_tokens, text_tokens
 from .exchange import Incoming, Opened
 from .failover import Step
 from .fronts import FRONTS

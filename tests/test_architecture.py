@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "aura"
 FLOORS = [
-    ["__init__", "errors", "settings", "sse", "call", "strict_json", "slots", "runtime", "sink", "header"],
+    ["__init__", "errors", "settings", "sse", "call", "estimate", "strict_json", "slots", "runtime", "sink", "header"],
     ["catalogue", "circuit", "dialects", "features", "guardrails"],
     ["ceiling", "samples", "memory", "meters"],
     ["providers", "classifier", "router", "failover", "hedge", "rescue", "limits", "calibration"],
@@ -27,7 +27,7 @@ FLOORS = [
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 # Records need a failure's type, and settings need a price's: one floor, in this order.
-WITHIN = {("call", "errors"), ("settings", "call"), ("strict_json", "errors")}
+WITHIN = {("call", "errors"), ("estimate", "call"), ("settings", "call"), ("strict_json", "errors")}
 PURE = [
     name
     for names in FLOORS[:4]

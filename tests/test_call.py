@@ -2,7 +2,7 @@
 
 import pytest
 
-from aura.call import estimate_tokens, text_tokens
+from aura.estimate import estimate_tokens, text_tokens
 
 
 def body(content, **more):

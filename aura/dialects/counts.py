@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import MAX_COUNT, Call, Json, estimate_tokens
+from ..call import MAX_COUNT, Call, Json
+from ..estimate import estimate_tokens
 
 _LETTERS = 4  # of a token, about
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
-from ..call import Chunk, Json, Model, Usage, estimate_tokens, text_tokens
+from ..call import Chunk, Json, Model, Usage
 from ..dialects import openai
+from ..estimate import estimate_tokens, text_tokens
 from ..settings import ProviderSettings
 from . import Provider
 

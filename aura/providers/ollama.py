@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..call import Json, Model, estimate_tokens
+from ..call import Json, Model
 from ..dialects import embeddings, ollama
 from ..dialects.ollama import generate
+from ..estimate import estimate_tokens
 from ..settings import ProviderSettings
 from . import Adapt, Provider, bearer, headers_of
 

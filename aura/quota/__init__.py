@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from .. import metrics
-from ..call import Call, Json, estimate_tokens, text_tokens
+from ..call import Call, Json
 from ..errors import RateLimited
+from ..estimate import estimate_tokens, text_tokens
 from ..settings import ClientKey, LimitsSettings
 from . import window
 from .table import Change, Held, Taken, Wanted, shared

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ..call import Call, Json, Model, Tier, estimate_tokens
+from ..call import Call, Json, Model, Tier
 from ..dialects.beyond import KEY, only_of
 from ..errors import BadRequest
+from ..estimate import estimate_tokens
 
 # Bits of what a call needs and of what a target lacks, so that one `&` decides.
 VISION, IMAGE_URL, AUDIO, DOCUMENTS, TOOLS, JSON_SCHEMA, JSON_OBJECT, CHAT, EMBEDDINGS = (1 << n for n in range(9))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ...call import Json, Model, Translation, estimate_tokens
+from ...call import Json, Model, Translation
 from ...errors import BadRequest
+from ...estimate import estimate_tokens
 from ..beyond import KEY, quiet_of
 from .formats import Format, force, format_out
 from .messages import add_system, conversation_out, end_with_user, system_out

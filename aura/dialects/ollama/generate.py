@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import orjson
 
-from ...call import Call, Chunk, Json, Translation, text_tokens
+from ...call import Call, Chunk, Json, Translation
+from ...estimate import text_tokens
 from ...sse import Decoder, Event, LineDecoder
 from . import response
 from .forward import request_forward

@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
-from ...call import MAX_COUNT, Chunk, Json, Translation, Usage, estimate_tokens, text_tokens
+from ...call import MAX_COUNT, Chunk, Json, Translation, Usage
 from ...errors import Failure, Reason, reason_for_status
+from ...estimate import estimate_tokens, text_tokens
 from ...sse import Event
 from ..openai import unreadable
 
