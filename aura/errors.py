@@ -187,6 +187,11 @@ class UpstreamError(AuraError):
 class ShuttingDown(Exception):
     """Thrown into a green thread whose worker must end soon: the answer ends now, and says so."""
 
+    @staticmethod
+    def told() -> AuraError:
+        """What the client is told."""
+        return Overloaded("The gateway is shutting down.", code="server_shutting_down")
+
 
 class Reason(StrEnum):
     """Why an attempt failed: the label of ``aura_provider_failures_total``."""

@@ -22,7 +22,7 @@ from gevent.event import Event
 from . import metrics
 from .cache import Sharing
 from .call import Answer, Call, Json
-from .errors import AuraError, Failure, Overloaded, Reason, ShuttingDown, UpstreamError
+from .errors import AuraError, Failure, Reason, ShuttingDown, UpstreamError
 from .fronts import FRONTS
 from .ledger import CLIENT_LEFT, Ledger
 from .relay import Relay
@@ -240,7 +240,7 @@ class Reader(Relay):
         try:
             data, self._number = self._flight.after(self._number)
         except ShuttingDown:
-            return self._told(Overloaded("The gateway is shutting down.", code="server_shutting_down"))
+            return self._told(ShuttingDown.told())
         except AuraError as error:
             return self._told(error)
         if not data:

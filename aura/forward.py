@@ -21,7 +21,7 @@ from .dialects import embeddings
 from .dialects.openai import error_inside, usage_in
 from .errors import BadRequest, Failure, NotFound, Reason, ShuttingDown
 from .failover import Attempts, Step
-from .gateway import Gateway, share
+from .gateway import Gateway
 from .ledger import CLIENT_LEFT, Ledger
 from .providers import Provider
 from .upstream import Response
@@ -190,7 +190,8 @@ class Forwarder:
 
     def _until(self, step: Step, deadline: float, factor: float) -> float:
         """When an attempt must have ended: pictures and speech take longer than a provider's own timeout says."""
-        return share(self._gateway.timeouts[step.planned.target.provider] * factor, deadline, step)
+        limit = self._gateway.timeouts[step.planned.target.provider] * factor
+        return limits.share(limit, deadline, time.monotonic(), step.last)
 
 
 def _read(response: Response, until: float) -> bytes:

@@ -85,12 +85,8 @@ class Gateway:
         """Begins a trace for every call, where the operator wants that."""
         self.flights, self._unlisted = Flights(ledger, self.headers), Unlisted(ledger)
         self.timeouts = {name: provider.timeout for name, provider in settings.providers.items()}
-        router_settings = settings.router
-        self.rules = Rules(
-            router_settings.max_attempts,
-            router_settings.max_attempts_per_target,
-            router_settings.content_policy_failover,
-        )
+        own = settings.router
+        self.rules = Rules(own.max_attempts, own.max_attempts_per_target, own.content_policy_failover)
 
     def answer(self, call: Call) -> Answer:
         """Answer a call, as one body or as a stream.
@@ -267,7 +263,7 @@ class Gateway:
     def _ask(self, call: Call, step: Step, body: Json, deadline: float) -> Whole:
         planned = step.planned
         limit = limits.attempt(self.timeouts[planned.target.provider], limits.reasons(body, planned.model))
-        until = share(limit, deadline, step)
+        until = limits.share(limit, deadline, time.monotonic(), step.last)
 
         def ask(provider: Provider, body: Json, native: Native | None) -> Whole:
             sender = Correlated(self.upstream, call, provider)
@@ -319,7 +315,7 @@ class Gateway:
         reasoning = limits.reasons(body, planned.model)
         cold_start = self.providers[planned.target.provider].cold_start
         limit = limits.first_content(estimate_tokens(body), reasoning, cold_start)
-        until = deadline if step.last else share(limit, deadline, step)
+        until = deadline if step.last else limits.share(limit, deadline, time.monotonic(), step.last)
 
         def ask(provider: Provider, body: Json, native: Native | None) -> Incoming:
             sender = Correlated(self.upstream, call, provider)
@@ -389,8 +385,7 @@ class Gateway:
         front = FRONTS[call.grammar]
         if call.stream:
             ledger.finish(call, 200)
-            frames = frames_of(stored.body, front.writer(call))
-            return Answer(200, headers, stream=frames, media_type=front.MEDIA_TYPE)
+            return Answer(200, headers, stream=frames_of(stored.body, front.writer(call)), media_type=front.MEDIA_TYPE)
         if call.grammar == exchange.CANONICAL:
             return Answer(200, headers, stored.data)
         return Answer(200, headers, orjson.dumps(front.response_out(stored.body, call)))
@@ -403,10 +398,3 @@ class Gateway:
 def _untold(only: str) -> BadRequest:
     """What is told of a call that a target could only be told in the client's own grammar."""
     return BadRequest(f"'{only}' cannot be told to this provider.", param=only)
-
-
-def share(limit: float, deadline: float, step: Step) -> float:
-    """When an attempt must have ended: while others could still be asked, it may use half of the time that is left."""
-    now = time.monotonic()
-    left = deadline - now
-    return now + (min(limit, left) if step.last else min(limit, left / 2))

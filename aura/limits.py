@@ -53,3 +53,9 @@ def first_content(prompt_tokens: int, reasoning: bool, cold_start: float) -> flo
 def attempt(timeout: float, reasoning: bool) -> float:
     """One whole attempt that is not streamed, by the provider's ``timeout``."""
     return timeout * REASONING_FACTOR if reasoning else timeout
+
+
+def share(limit: float, deadline: float, now: float, last: bool) -> float:
+    """When an attempt must have ended: while others could still be asked, it may use half of the time that is left."""
+    left = deadline - now
+    return now + (min(limit, left) if last else min(limit, left / 2))

@@ -19,7 +19,7 @@ from .call import Answer, Call, Chunk, Json, Usage
 from .chunks import says_something, tells_usage, up_to_last, with_heads
 from .dialects import Writer
 from .dialects.assembly import Assembler
-from .errors import AuraError, Failure, Overloaded, Reason, ShuttingDown, UpstreamError
+from .errors import AuraError, Failure, Reason, ShuttingDown, UpstreamError
 from .estimate import estimate_tokens, text_tokens
 from .exchange import Incoming, Opened
 from .failover import Step
@@ -163,7 +163,7 @@ class Relay:
                 self._opener.join(timeout=KEEP_ALIVE)
             except ShuttingDown:
                 self._opener.kill(block=False)
-                return _shutting_down()
+                return ShuttingDown.told()
             if not self._opener.dead:
                 yield self._writer.alive
         found: Found | Exception = self._opener.value
@@ -184,7 +184,7 @@ class Relay:
             except _OutOfTime:
                 error = self._given_up(opened, _interrupted())
             except ShuttingDown:
-                error = self._given_up(opened, _shutting_down())
+                error = self._given_up(opened, ShuttingDown.told())
             except Exception as bug:  # the last handler of a stream: its end is told, whatever it was
                 error = self._given_up(opened, self._failed(bug))
             if error is not None:
@@ -395,7 +395,3 @@ def _caught(find: Callable[[], Found]) -> Found | Exception:
 
 def _interrupted() -> AuraError:
     return UpstreamError("The provider's answer broke off; what was sent is not the whole.", code="stream_interrupted")
-
-
-def _shutting_down() -> AuraError:
-    return Overloaded("The gateway is shutting down.", code="server_shutting_down")
