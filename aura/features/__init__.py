@@ -61,7 +61,7 @@ _PLAIN = frozenset(("who_when_where", "what", "which", "how"))
 
 Counts = dict[str | None, int]
 _class_of = lexicon.WORDS.get
-_NONE: Counts = dict.fromkeys((*lexicon.CLASSES, None), 0)
+_NONE: Counts = dict.fromkeys(lexicon.CLASSES, 0)
 _NO_TOPIC = dict.fromkeys(lexicon.TOPICS, 0)
 _TOPICAL = frozenset(word for word, name in lexicon.WORDS.items() if name in _NO_TOPIC)
 _every_class = itemgetter(*lexicon.CLASSES)
@@ -181,10 +181,7 @@ def _classes(text: Text) -> tuple[Counts, tuple[int, ...]]:
 
 def _counted(tokens: Sequence[str]) -> Counts:
     """How many words of each class there are."""
-    found = _NONE.copy()
-    for name in map(_class_of, tokens):
-        found[name] += 1
-    return found
+    return _NONE | Counter(map(_class_of, tokens))
 
 
 def _size(text: Text, words: list[str], count: float, ends: list[str]) -> list[float]:

@@ -57,12 +57,7 @@ def tokens(text: str, signs: set[str] | None) -> list[str]:
         return TOKEN.findall(text)
     for sign in signs:
         text = text.replace(sign, f" {sign} ")
-    pieces = text.split()
-    if text[:1] in _BINDING or " '" in text or " -" in text or " ’" in text:
-        return [token for piece in pieces for token in _unbound(piece)]
-    return pieces
-
-
-def _unbound(piece: str) -> list[str]:
-    """What binds inside a word is a sign before it."""
-    return TOKEN.findall(piece) if piece[0] in _BINDING else [piece]
+    # What binds inside a word is a sign before it.
+    if text[:1] in _BINDING or " '" in text or " ’" in text or text.count(" -") > text.count(" - "):
+        return TOKEN.findall(text)
+    return text.split()
