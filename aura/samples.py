@@ -94,9 +94,11 @@ class SlotValue:
 def _opened(kind: str) -> MmapedDict:
     """Open the file of a kind. Its room is taken at once: writing to a mapped page that has none ends the process."""
     path = os.path.join(os.environ[FOLDER], f"{kind}_{os.environ.get(SLOT) or os.getpid()}.db")
-    with open(path, "ab") as file:
-        if not os.fstat(file.fileno()).st_size:
+    if not os.path.exists(path):
+        new = f"{path}.new"  # by a name that no scrape reads: one that met the file without its room would fail
+        with open(new, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, _ROOM)
+        os.replace(new, path)
     return MmapedDict(path)  # type: ignore[no-untyped-call]
 
 

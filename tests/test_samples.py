@@ -60,6 +60,20 @@ def test_a_slots_next_worker_counts_on(folder):
     assert shown(folder) == ["calls_total 7.0"]
 
 
+def test_a_scrape_while_a_worker_begins_its_files_is_answered(folder, monkeypatch):
+    seen, make_room = [], os.posix_fallocate
+
+    def slowly(*room):
+        seen.append(shown(folder))
+        make_room(*room)
+
+    monkeypatch.setattr(os, "posix_fallocate", slowly)
+    Counter("calls", "Calls.", registry=CollectorRegistry()).inc(5)
+
+    assert seen == [[]]
+    assert shown(folder) == ["calls_total 5.0"]
+
+
 def test_numbers_stay_right_while_their_file_grows(folder):
     counter = Counter("calls", "Calls." * 60, ["name"], registry=CollectorRegistry())
     first = counter.labels("first")
