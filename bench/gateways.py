@@ -2,7 +2,7 @@
 
 Each peer is installed from its own registry into an environment of its own below ``--peers`` (kept for the next run),
 and started as its own documentation says, with one worker, without what would only slow it down: no database, no log
-of each request.
+of each request. nginx, the yardstick, is the machine's own.
 """
 
 from __future__ import annotations
@@ -135,7 +135,36 @@ def portkey(folder: Path) -> tuple[Starter, str]:
     return command, version
 
 
-PEERS = {"litellm": litellm, "portkey": portkey}
+_NGINX = """\
+daemon off; worker_processes {workers}; pid {own}/nginx.pid; error_log {own}/nginx.log;
+events {{ worker_connections 20000; }}
+http {{
+  access_log off; keepalive_requests 1000000000;
+  upstream provider {{ server 127.0.0.1:{provider}; keepalive 512; keepalive_requests 1000000000; }}
+  server {{
+    listen 127.0.0.1:{port}; proxy_buffering off; proxy_http_version 1.1; proxy_set_header Connection "";
+    location / {{ proxy_pass http://provider; }}
+  }}
+}}
+"""
+
+
+def nginx(_: Path) -> tuple[Starter, str]:
+    """nginx as a plain proxy, which does none of a gateway's work: by what it takes, machines can be compared."""
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    if not Path(program).exists():
+        raise SystemExit("nginx is not installed (Debian: nginx-light)")
+    told = subprocess.run([program, "-v"], check=True, capture_output=True, text=True).stderr
+
+    def command(own: Path, port: int, provider: int, workers: int) -> Command:
+        file = own / "nginx.conf"
+        file.write_text(_NGINX.format(own=own, port=port, provider=provider, workers=workers))
+        return Command([program, "-c", str(file), "-e", str(own / "nginx.log")], {})
+
+    return command, told.strip().rpartition("/")[2]
+
+
+PEERS = {"litellm": litellm, "portkey": portkey, "nginx": nginx}
 
 
 @contextmanager

@@ -5,6 +5,7 @@
     python -m bench.run                                # all phases, five minutes
     python -m bench.run --phases sat,stream            # some
     python -m bench.run --against litellm,portkey      # the same asked of these, installed here, and the ratios
+    python -m bench.run --against nginx                # and of a plain proxy: how fast this machine is now
     python -m bench.run --rounds 3 --json FILE         # each phase three times: the median; and all as JSON
 
 A gateway runs on one core (with ``-2`` behind a phase: two workers on two cores), the fake provider and the load
@@ -204,7 +205,7 @@ def main() -> None:
     parser.add_argument("--phases", default=ALL)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--against", default="", help="litellm,portkey")
+    parser.add_argument("--against", default="", help="nginx,litellm,portkey")
     parser.add_argument("--peers", type=Path, default=Path.home() / ".cache" / "aura-bench", help="where they are kept")
     parser.add_argument("--json", type=Path, help="a file for all figures")
     parser.add_argument("--python", action="store_true", help="the tools in Python, though there is a C compiler")
