@@ -143,8 +143,12 @@ def _tell(server: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Give the worker the lowest free slot for its metric files."""
+    """Give the worker the lowest free slot for its metric files, and let the master count from here.
+
+    gunicorn counts from a worker's first sign of life: one that hangs while it boots would never be replaced.
+    """
     worker.slot = server.slots.take()
+    worker.tmp.notify()
 
 
 def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001  (gunicorn's shape)

@@ -161,6 +161,19 @@ def test_a_worker_that_stands_still_is_replaced_and_the_other_serves_on(first):
         assert ask(server).text == text("nonce")
 
 
+def test_a_worker_that_stands_still_while_it_boots_is_replaced(first, tmp_path):
+    """The first one's application never comes."""
+    (tmp_path / "stuck.py").write_text(
+        "import os, time\nfrom aura.app import create_app\n"
+        "try:\n    os.close(os.open('stuck', os.O_CREAT | os.O_EXCL))\n    time.sleep(600)\n"
+        "except FileExistsError:\n    app = create_app()\n"
+    )
+    with gateway(config(first), app="stuck:app", args=["--timeout", "3", "--chdir", str(tmp_path)]) as server:
+        server.wait_for(r"(?s)WORKER TIMEOUT.*Booting worker")
+
+        assert ask(server).text == text("nonce")
+
+
 def test_a_full_worker_refuses_at_once_in_the_clients_grammar(first, crowd):
     with gateway(config(first, "  server: {worker-connections: 3}\n")) as server:
         for number in range(3):
