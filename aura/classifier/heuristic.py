@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..call import TIERS, Json, Tier, Verdict
+from ..features.surroundings import text_of
 from ..settings import ClassifierSettings
 
 _HARD = ("code", "implement", "complex", "analyze", "refactor")
@@ -50,10 +51,5 @@ def last_prompt(body: Json) -> str:
     """The text of the last user turn; empty where there is none."""
     for message in reversed(body.get("messages") or []):
         if isinstance(message, dict) and message.get("role") == "user":
-            content = message.get("content")
-            if isinstance(content, str):
-                return content
-            if isinstance(content, list):
-                texts = [part.get("text") for part in content if isinstance(part, dict)]
-                return "\n".join(text for text in texts if isinstance(text, str))
+            return text_of(message)
     return ""
