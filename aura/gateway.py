@@ -15,7 +15,7 @@ from . import ceiling, exchange, guarded, limits, metered, rescue
 from .cache import AnswerCache, Followed, Lost, Sharing, Stored
 from .call import Answer, Call, Json, Plan, Planned, Usage, Verdict
 from .chunks import frames_of
-from .classifier.remembered import Remembered
+from .classifier import remembering
 from .correlation import Correlated
 from .dialects.beyond import only_of
 from .dialects.openai import capped
@@ -70,7 +70,7 @@ class Gateway:
         quota: Quota,
     ) -> None:
         self.settings, self.router, self.judge = settings, router, judge
-        self._remembered = Remembered(judge)
+        self._judge = remembering(judge)
         self.providers, self.fleet, self.ledger = providers, fleet, ledger
         self.upstream, self.cache, self.quota = upstream, cache, quota
         self._unspoken: set[tuple[str, str]] = set()  # providers, and grammars of OpenAI's that they do not speak
@@ -94,9 +94,7 @@ class Gateway:
         Raises:
             AuraError: what the client is told instead.
         """
-        # Only what the cache may answer is judged from memory: all other calls are judged themselves.
-        judge = self.judge if "no-store" in call.headers.get("cache-control", "") else self._remembered
-        plan = self.router.plan(call, judge, self.fleet)
+        plan = self.router.plan(call, self._judge, self.fleet)
         call.tier = plan.tier
         call.score = plan.verdict.score if plan.verdict else None
         if self.guard is not None:

@@ -24,14 +24,16 @@ from dataclasses import replace  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any, ClassVar  # noqa: E402
 
-from .phases import KEY, SHORT, SYSTEM, phase, request  # noqa: E402
+from .phases import KEY, MARK, SHORT, SYSTEM, phase, request  # noqa: E402
 from .plain_provider import STREAM_HEAD, Grammar, whole  # noqa: E402
 
 CHUNKS = 100
 _PIECE = 65536
+_MARK = MARK.encode()
 _OPENAI, _ANTHROPIC = "/v1/chat/completions", "/v1/messages"
 _MODES: dict[str, dict[str, Any]] = {
     "sat": {},
+    "fresh": {},
     "long": {},
     "repeat": {},
     "stream": {},
@@ -110,6 +112,7 @@ class Client:
         self.limits, self.greenlet, self.buffer = Limits(), None, b""
         self.sent: list[bytes] = []
         self._serve, self._coming = serve, memoryview(b"")
+        self._asked = 0
         self._environ = {
             "SCRIPT_NAME": "", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8080", "REMOTE_ADDR": "127.0.0.1",
             "REMOTE_PORT": "40000", "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.errors": sys.stderr,
@@ -124,6 +127,8 @@ class Client:
         from aura.protocol import Head
 
         self.sent = []
+        self._asked += 1
+        data = data.replace(_MARK, b"%08d" % self._asked)
         self._coming = memoryview(data)[_PIECE:]
         head = Head(self._environ.copy())
         assert head.feed(data[:_PIECE])

@@ -22,7 +22,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-MODES = ("sat", "long", "repeat", "stream", "translated", "messages", "messages-stream")
+MODES = ("sat", "fresh", "long", "repeat", "stream", "translated", "messages", "messages-stream")
 _FEW, _MORE, _STREAMS = 50, 250, 10  # a stream stands for a request of 100 chunks: a tenth of them
 _COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
 _VALGRIND = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]

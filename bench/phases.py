@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+MARK = "@" * 8
+"""In a request, it becomes the number of the request: no two are the same."""
 KEY = "sk-bench-0123456789abcdef"
 SYSTEM = "Answer in plain words, and name the source of each figure that you give."
 SHORT = (
@@ -46,9 +48,11 @@ _SATURATED = {"connections": 64, "seconds": 5, "warm": 1.5}
 _ALONE = {"connections": 1, "seconds": 4, "warm": 0.5}
 _DELAYED = {"connections": 50, "seconds": 5, "warm": 1}
 _STREAMS = {"connections": 50, "requests": 150, "ramp": 1}
+_FRESH = f"Parcel {MARK} is lost. {SHORT}"
 _CLAUDE = "anthropic/claude-3-haiku-20240307"
 _PHASES = [
     Phase("sat", _SATURATED),
+    Phase("fresh", _SATURATED, {"messages": _chat(_FRESH)}),
     Phase("long", _SATURATED, {"messages": _chat(_LONG)}),
     Phase("repeat", _SATURATED, repeated=True),
     Phase("c1", _ALONE),

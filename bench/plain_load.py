@@ -100,7 +100,7 @@ class Load:
         """One request and its answer. Returns whether the connection stays."""
         self.asked += 1
         answer, began = Answer(), time.monotonic()
-        link.sendall(self.request)
+        link.sendall(self.request.replace(b"@" * 8, b"%08d" % self.asked))
         while not answer.whole:
             data = link.recv(262144)
             if not data:

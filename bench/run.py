@@ -9,8 +9,8 @@
     python -m bench.run --rounds 3 --json FILE         # each phase three times: the median; and all as JSON
 
 A gateway runs on one core (with ``-2`` behind a phase: two workers on two cores), the fake provider and the load
-generator on the last. Phases: sat, long, repeat, c1, d50, stream, translated, nN (N streams open at once), sat-2, tls
-(the provider speaks TLS), start, lookups. CPU is that of all processes of a gateway, user and system.
+generator on the last. Phases: sat, fresh (as sat, but no two prompts are the same), long, repeat, c1, d50, stream,
+translated, nN (N streams open at once), sat-2, tls (the provider speaks TLS), start, lookups. CPU is that of all processes of a gateway, user and system.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .machine import cores, cpu_seconds, described, resident_mb
 from .phases import Phase, phase, request
 from .tools import Provider, Tools, tools
 
-ALL = "start,sat,long,repeat,c1,d50,stream,translated,n9900,sat-2,n12000-2,tls,lookups"
+ALL = "start,sat,fresh,long,repeat,c1,d50,stream,translated,n9900,sat-2,n12000-2,tls,lookups"
 COMPARED = ("cpu_us_request", "cpu_us_chunk", "requests_s", "p50_ms", "p99_ms", "peak_mb")
 Row = dict[str, Any]
 _WARM_SECONDS = 8

@@ -2,7 +2,8 @@
 
 A classifier is a function ``make(settings) -> judge``, where ``judge(body)`` takes an OpenAI chat body, which it leaves
 alone, and returns a :class:`~aura.call.Verdict`. Aura's own are ``heuristic`` and ``learned``; others are found by the
-entry point group ``aura.classifiers`` under the name that ``aura.classifier.type`` gives.
+entry point group ``aura.classifiers`` under the name that ``aura.classifier.type`` gives. A judge may have a method
+``remembering()``: it gives a judge of the same verdicts that remembers what it found of late, and is asked for calls.
 """
 
 from __future__ import annotations
@@ -43,6 +44,12 @@ def build(settings: ClassifierSettings) -> Judge:
             judge: Judge = point.load()(settings)
             return judge
     raise UnknownClassifierError(settings.type)
+
+
+def remembering(judge: Judge) -> Judge:
+    """The judge that calls are judged by: one that remembers its verdicts of late, where the judge knows how."""
+    own: Callable[[], Judge] | None = getattr(judge, "remembering", None)
+    return judge if own is None else own()
 
 
 def explain(body: Json, settings: ClassifierSettings) -> Json:

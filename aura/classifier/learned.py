@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
+from dataclasses import dataclass
 from math import log1p
 
 from .. import features
@@ -22,8 +22,21 @@ MARGIN = 0.1
 MAX_TURNS = 1024
 
 
-# The numbers of a user's turn, and what its phrases add to the score.
-Turn = tuple[Sequence[float], float]
+@dataclass(slots=True)
+class Turn:
+    """A user's turn in numbers.
+
+    Args:
+        values: those of :func:`aura.features.turn`.
+        phrasing: what its phrases add to the score.
+        surroundings: what stood around it when it was judged last.
+        verdict: what was found then.
+    """
+
+    values: Sequence[float]
+    phrasing: float
+    surroundings: Sequence[float] = ()
+    verdict: Verdict | None = None
 
 
 class Learned:
@@ -42,38 +55,45 @@ class Learned:
     def __call__(self, body: Json) -> Verdict:
         """Judge a chat body."""
         prompt, surroundings = features.apart(body)
-        values, phrasing = self._turn(prompt)
-        score, probabilities = self._model.weighed(features.joined(values, surroundings), phrasing)
-        tier = decide(score, probabilities, self._low, self._high)
-        return Verdict(tier=tier, score=score, probabilities=probabilities)
+        turn = self._turn(prompt)
+        verdict = turn.verdict
+        if verdict is None or turn.surroundings != surroundings:
+            score, probabilities = self._model.weighed(features.joined(turn.values, surroundings), turn.phrasing)
+            tier = decide(score, probabilities, self._low, self._high)
+            verdict = Verdict(tier=tier, score=score, probabilities=probabilities)
+            turn.surroundings, turn.verdict = surroundings, verdict
+        return verdict
 
     def remembering(self) -> Learned:
-        """A judge of the same verdicts that reads no turn again which it has read of late."""
+        """A judge of the same verdicts that reads no turn again which it has read of late.
+
+        Of a turn it remembers the last verdict, too: one that comes with the same surroundings (a retry, one of many
+        samples, an answer from the cache) is not weighed again.
+        """
         return Learned(self._settings, Turns(self._read))
 
     def _read(self, prompt: str) -> Turn:
         found = features.turn(prompt)
-        return found.values, self._model.phrasing(found)
+        return Turn(found.values, self._model.phrasing(found))
 
 
 class Turns:
     """Turns of late, by a hash of what is looked at: an agent's calls all hold the turn that they are made for.
 
-    Numbers are kept and no word, about 1.5 kB for each.
+    Numbers are kept and no word, about 2 kB for each.
     """
 
     def __init__(self, read: Callable[[str], Turn], size: int = MAX_TURNS) -> None:
         self._read, self._size = read, size
-        self._turns: OrderedDict[bytes, Turn] = OrderedDict()
+        self._turns: OrderedDict[int, Turn] = OrderedDict()
 
     def __call__(self, prompt: str) -> Turn:
         """The numbers of a turn."""
-        seen, skipped = features.text.ends(prompt)
-        key = blake2b(f"{skipped} {seen}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        # Python's hash of a text has a key of its own in each process: nobody can make two texts that share one.
+        key = hash(features.text.ends(prompt))
         known = self._turns.get(key)
         if known is None:
-            values, phrasing = self._read(prompt)
-            known = self._turns[key] = tuple(values), phrasing
+            known = self._turns[key] = self._read(prompt)
             if len(self._turns) > self._size:
                 self._turns.popitem(last=False)
         else:

@@ -16,7 +16,7 @@ from operator import add, itemgetter
 
 from ..call import Json
 from . import lexicon, scripts
-from .surroundings import around, last_turn, text_of
+from .surroundings import apart
 from .text import Text, read
 
 _SIZE = """
@@ -107,14 +107,6 @@ def measure(body: Json) -> Measures:
     prompt, surroundings = apart(body)
     found = turn(prompt)
     return Measures(joined(found.values, surroundings), found.tokens, found.option_tokens)
-
-
-def apart(body: Json) -> tuple[str, list[float]]:
-    """The last user turn of a chat body, and the numbers of what surrounds it."""
-    found = body.get("messages")
-    messages = [message for message in found if isinstance(message, dict)] if isinstance(found, list) else []
-    last = last_turn(messages)
-    return text_of(messages[last]) if last >= 0 else "", around(body, messages, last)
 
 
 def joined(turn: Sequence[float], surroundings: Sequence[float]) -> list[float]:

@@ -25,43 +25,39 @@ def text_of(message: Json) -> str:
     return ""
 
 
-def last_turn(messages: list[Json]) -> int:
-    """The place of the last message of a user; -1: there is none."""
-    for place in range(len(messages) - 1, -1, -1):
-        if messages[place].get("role") == "user":
-            return place
-    return -1
+def apart(body: Json) -> tuple[str, list[float]]:
+    """The last user turn of a chat body, and the numbers of what surrounds it.
 
-
-def around(body: Json, messages: list[Json], last: int) -> list[float]:
-    """Measure it; the names are those of a conversation in :data:`aura.features.NAMES`.
-
-    Args:
-        body: the whole.
-        messages: those of it that are messages.
-        last: the place of the last user turn among them.
+    The names of these are those of a conversation in :data:`aura.features.NAMES`. What is not as it should be counts as
+    absent.
     """
+    found = body.get("messages")
+    prompt = ""
     system = history = code = turns = results = 0
     parts: list[object] = []
-    for place, message in enumerate(messages):
-        content, role = message.get("content"), message.get("role")
+    for message in found if isinstance(found, list) else ():
+        if not isinstance(message, dict):
+            continue
+        text, role = message.get("content"), message.get("role")
+        if text.__class__ is not str:
+            if isinstance(text, list):
+                parts += [part.get("type") for part in text if isinstance(part, dict)]
+            text = text_of(message)
         if role == "user":
+            # The turn before is history: the last one is what is measured.
+            text, prompt = prompt, text
             turns += 1
+        elif role == "system" or role == "developer":  # noqa: PLR1714  (each message comes here)
+            system += len(text)
+            continue
         elif role == "tool":
             results += 1
-        if isinstance(content, list):
-            parts += [part.get("type") for part in content if isinstance(part, dict)]
-            content = text_of(message) if place != last else None
-        if place == last or not isinstance(content, str):
-            continue
-        if role in ("system", "developer"):
-            system += len(content)
-        else:
-            history += len(content)
-            code += content.count("```", 0, HEAD)
+        if text:
+            history += len(text)
+            code += text.count("```", 0, HEAD)
     form, effort = body.get("response_format"), body.get("reasoning_effort")
     kind = form.get("type") if isinstance(form, dict) else None
-    return [
+    return prompt, [
         system / 6,
         turns,
         history / 6,

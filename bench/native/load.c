@@ -3,10 +3,10 @@
  *   cc -O2 -o load load.c
  *   ./load port=8080 file=REQUEST connections=64 (seconds=5 | requests=150) [warm=1] [ramp=1] [patience=60] [from=4]
  *
- * FILE holds the bytes of a request, head and body. Each connection sends it, waits for the answer's end and sends it
- * again: until the time is up, or so many answers have come. Connections are opened over RAMP seconds; answers that
- * came in the first WARM seconds are counted, but not measured; an answer that takes longer than PATIENCE seconds has
- * failed. Connections come from so many addresses of the loopback net (FROM), so that ports suffice.
+ * FILE holds the bytes of a request, head and body; "@@@@@@@@" in it becomes the number of the request. Each connection
+ * sends it, waits for the answer's end and sends it again: until the time is up, or so many answers have come.
+ * Connections are opened over RAMP seconds; answers that came in the first WARM seconds are counted, but not measured;
+ * an answer that takes longer than PATIENCE seconds has failed. Connections come from so many addresses of the loopback net (FROM), so that ports suffice.
  *
  * Prints one object of JSON, times in microseconds. Of streams it counts events ("data:"), whether they ended as their
  * grammar says, and how late each chunk is that tells when it was sent ("@" and 16 digits, as provider.c says it).
@@ -28,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 512, HEAD = 16384, STAMP = 16, LATE_US = 100000 };
+enum { EVENTS = 512, HEAD = 16384, STAMP = 16, LATE_US = 100000, MARK = 8 };
 enum framing { LENGTH, CHUNKED, UNTIL_CLOSE };
 enum part { SIZE, DATA, DATA_END, TRAILER }; /* of a chunked body */
 
@@ -53,7 +53,7 @@ struct link {
 struct series { uint32_t *values; size_t count, room; };
 
 static struct series took, lateness, first_bytes;
-static char *request;
+static char *request, *mark;
 static size_t request_size;
 static int poller, port, connections = 1, from = 1;
 static double seconds, warm, ramp, patience = 60;
@@ -136,6 +136,7 @@ static void ask(struct link *link) {
     link->done = (struct word){ "[DONE]", 0, 0 };
     link->stop = (struct word){ "message_stop", 0, 0 };
     link->asked = now();
+    for (long digit = MARK, left = asked; mark && digit--; left /= 10) mark[digit] = '0' + left % 10;
     if (!fresh) write_rest(link);
 }
 
@@ -287,6 +288,7 @@ static void options(int count, char **words) {
     if (!stream) { perror("file"); exit(2); }
     request = malloc(64 << 20);
     request_size = fread(request, 1, 64 << 20, stream);
+    mark = memmem(request, request_size, "@@@@@@@@", MARK);
     fclose(stream);
 }
 

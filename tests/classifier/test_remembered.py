@@ -1,4 +1,4 @@
-"""Verdicts from memory: the same as new ones, for the same body alone, and not without end."""
+"""Verdicts from memory: the same as new ones, and not without end."""
 
 from __future__ import annotations
 
@@ -7,27 +7,8 @@ from typing import Any
 import pytest
 
 from aura import classifier, features
-from aura.call import Tier, Verdict
-from aura.classifier.learned import Turns
-from aura.classifier.remembered import Remembered
+from aura.classifier.learned import Turn, Turns
 from aura.settings import ClassifierSettings
-
-
-def test_the_same_body_is_judged_once_and_any_other_body_again():
-    judged: list[Any] = []
-
-    def judge(body: Any) -> Verdict:
-        judged.append(body)
-        return Verdict(Tier.ECO, len(judged) / 10)
-
-    remembered = Remembered(judge, size=2)
-    body = {"model": "auto", "messages": [{"role": "user", "content": "Hello"}]}
-    scores = [remembered(body).score, remembered(dict(body)).score, remembered({**body, "tools": []}).score]
-
-    assert scores == [0.1, 0.1, 0.2]
-    remembered({**body, "n": 1})
-    assert remembered(body).score == 0.4
-    assert len(judged) == 4
 
 
 @pytest.fixture
@@ -54,7 +35,7 @@ _STEPS = [
 @pytest.mark.parametrize("steps", [1, 3, 400])
 def test_an_agents_next_step_is_judged_as_if_new_but_its_turn_is_read_once(read: list[str], steps: int) -> None:
     judge = classifier.build(ClassifierSettings(type="learned"))
-    remembered = Remembered(judge)
+    remembered = classifier.remembering(judge)
     bodies = [{"messages": [_QUESTION, *_STEPS * step], "tools": [{}] * step} for step in range(steps)]
 
     found = [remembered(body) for body in bodies]
@@ -63,10 +44,34 @@ def test_an_agents_next_step_is_judged_as_if_new_but_its_turn_is_read_once(read:
     assert found == [judge(body) for body in bodies]
 
 
-def test_a_judge_that_is_asked_directly_remembers_nothing(read: list[str]) -> None:
-    """So are calls judged that forbid to store anything of them."""
+@pytest.mark.parametrize(
+    ("around", "more"),
+    [
+        ({}, {"seed": 1}),
+        ({}, {"tools": [{}]}),
+        ({}, {"response_format": {"type": "json_schema"}}),
+        ({"reasoning_effort": "high"}, {"reasoning_effort": "none"}),
+        ({"messages": [{"role": "system", "content": "Be brief."}, _QUESTION]}, {"messages": [_QUESTION]}),
+    ],
+    ids=["the same", "tools", "schema", "effort", "system"],
+)
+def test_a_turn_that_comes_again_is_judged_by_what_stands_around_it_now(
+    read: list[str], around: dict[str, Any], more: dict[str, Any]
+) -> None:
     judge = classifier.build(ClassifierSettings(type="learned"))
-    Remembered(judge)({"messages": [_QUESTION]})
+    remembered = classifier.remembering(judge)
+    first = {"messages": [_QUESTION], **around}
+    second = {**first, **more}
+
+    found = [remembered(first), remembered(second), remembered(second), remembered(first)]
+
+    assert read == [_QUESTION["content"]]
+    assert found == [judge(first), judge(second), judge(second), judge(first)]
+
+
+def test_a_judge_that_is_asked_directly_remembers_nothing(read: list[str]) -> None:
+    judge = classifier.build(ClassifierSettings(type="learned"))
+    classifier.remembering(judge)({"messages": [_QUESTION]})
 
     assert judge({"messages": [_QUESTION]}) == judge({"messages": [_QUESTION]})
     assert len(read) == 3
@@ -76,13 +81,13 @@ def test_turns_are_told_apart_by_all_that_is_looked_at_and_kept_as_numbers_withi
     """What lies between the ends of a long turn counts by its length alone."""
     seen: list[str] = []
 
-    def read(prompt: str) -> tuple[list[float], float]:
+    def read(prompt: str) -> Turn:
         seen.append(prompt)
-        return [float(len(seen))], 0.0
+        return Turn([float(len(seen))], 0.0)
 
     turns = Turns(read, size=2)
     long, longer = "a" * 5000, "a" * 5001
     found = [turns(text) for text in (long, longer, long, f"{'a' * 2500}b{'a' * 2499}", "short", longer, long)]
 
-    assert [values for values, _ in found] == [(1.0,), (2.0,), (1.0,), (1.0,), (3.0,), (4.0,), (5.0,)]
+    assert [turn.values for turn in found] == [[1.0], [2.0], [1.0], [1.0], [3.0], [4.0], [5.0]]
     assert seen == [long, longer, "short", longer, long]
