@@ -10,7 +10,8 @@
 
 A gateway runs on one core (with ``-2`` behind a phase: two workers on two cores), the fake provider and the load
 generator on the last. Phases: sat, fresh (as sat, but no two prompts are the same), long, repeat, c1, d50, stream,
-translated, nN (N streams open at once), sat-2, tls (the provider speaks TLS), start, lookups. CPU is that of all processes of a gateway, user and system.
+translated, nN (N streams open at once), sat-2, tls (the provider speaks TLS), start, lookups. CPU is that of all
+processes of a gateway, user and system.
 """
 
 from __future__ import annotations
