@@ -15,6 +15,7 @@ from math import log1p
 from .. import features
 from ..call import TIERS, Json, Tier, Verdict
 from ..features import Measures
+from ..features.surroundings import apart
 from ..settings import ClassifierSettings
 from .model import Model, Sums, bounded, load
 
@@ -54,7 +55,7 @@ class Learned:
 
     def __call__(self, body: Json) -> Verdict:
         """Judge a chat body."""
-        prompt, surroundings = features.apart(body)
+        prompt, surroundings = apart(body)
         turn = self._turn(prompt)
         verdict = turn.verdict
         if verdict is None or turn.surroundings != surroundings:
