@@ -205,9 +205,13 @@ def error_reply(reply: Reply, error: AuraError, request_id: str, environ: Enviro
     reply.send([body])
 
 
-def overloaded(request_id: str, environ: Environ) -> bytes:
-    """The whole answer to a connection for which there is no room."""
-    error = Overloaded("The server has no room for another connection now.", retry_after=1)
+def whole(error: AuraError, request_id: str, environ: Environ) -> bytes:
+    """The whole answer to a connection that ends with an error."""
     status, headers, body = error_parts(error, request_id, environ)
     lines = "".join(f"{name}: {value}\r\n" for name, value in [*headers, ("Connection", "close")])
     return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body
+
+
+def overloaded(request_id: str, environ: Environ) -> bytes:
+    """The whole answer to a connection for which there is no room."""
+    return whole(Overloaded("The server has no room for another connection now.", retry_after=1), request_id, environ)

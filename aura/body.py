@@ -5,15 +5,31 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .errors import BadRequest
 from .protocol import Chunks, Head
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .connection import Limits
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Link(Protocol):
+    """A client connection, as far as bodies are read from it; ``buffer`` is what has come in and nobody has read."""
+
+    buffer: bytes
+
+    @property
+    def limits(self) -> Limits:
+        """How long the client may take."""
+
+    def receive(self, deadline: float) -> bytes:
+        """Wait for bytes until the deadline (monotonic seconds); none means that the client has ended its side."""
+
+    def send(self, data: bytes) -> None:
+        """Send all bytes."""
 
 
 class Body:
@@ -29,7 +45,7 @@ class Body:
 
     __slots__ = ("_chunks", "_connection", "_deadline", "_expects", "_left", "_ready", "_received", "_started")
 
-    def __init__(self, connection: Connection, head: Head) -> None:
+    def __init__(self, connection: Link, head: Head) -> None:
         self._connection = connection
         self._expects = head.expects
         self._started = 0.0

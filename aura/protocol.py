@@ -44,16 +44,34 @@ _MAX_KEYS = 512
 _MAX_KEPT_NAME = 64
 
 
-def _bad(what: str) -> BadRequest:
+def bad_framing(what: str) -> BadRequest:
+    """What is told of bytes that are no request."""
     return BadRequest(f"The request is not valid HTTP/1.1: {what}.", code="bad_framing")
 
 
-def _line_too_long() -> BadRequest:
+def line_too_long() -> BadRequest:
+    """What is told of a request line that is over the limit."""
     return BadRequest(f"The request line is longer than {MAX_LINE} bytes.", status=414, code="uri_too_long")
 
 
-def _too_large(message: str) -> BadRequest:
+def headers_too_large(message: str) -> BadRequest:
+    """What is told of headers that are over a limit."""
     return BadRequest(message, status=431, code="headers_too_large")
+
+
+def unknown_method() -> BadRequest:
+    """What is told of a method that no client has."""
+    return BadRequest("There is no such method.", status=501, code="method_not_implemented")
+
+
+def unknown_version() -> BadRequest:
+    """What is told of another HTTP."""
+    return BadRequest("Only HTTP/1.1 and 1.0 are spoken here.", status=505, code="http_version_not_supported")
+
+
+def unknown_expectation() -> BadRequest:
+    """What is told of an Expect that cannot be met."""
+    return BadRequest("Only 100-continue can be expected.", status=417, code="expectation_failed")
 
 
 def _key(name: bytes) -> str:
@@ -145,32 +163,32 @@ class Head:
         if line is None:
             known = received[: MAX_LINE + 1]
             if b"\n" in known or not _PART_OF_LINE.fullmatch(known):
-                raise _bad("invalid request line")
+                raise bad_framing("invalid request line")
             if len(received) <= MAX_LINE:
                 return None
         if line is None or line.end() > MAX_LINE:
-            raise _line_too_long()
+            raise line_too_long()
         if line[3] not in _VERSIONS:
-            raise BadRequest("Only HTTP/1.1 and 1.0 are spoken here.", status=505, code="http_version_not_supported")
+            raise unknown_version()
         return line
 
     def _parse(self, piece: bytes, size: int) -> None:
         if size > MAX_HEAD:
-            raise _too_large(f"The headers are larger than {MAX_HEAD} bytes.")
+            raise headers_too_large(f"The headers are larger than {MAX_HEAD} bytes.")
         try:
             self._parser.feed_data(piece)
         except HttpParserUpgrade:
             pass
         except HttpParserInvalidMethodError:
-            raise BadRequest("There is no such method.", status=501, code="method_not_implemented") from None
+            raise unknown_method() from None
         except HttpParserError as error:
-            raise (self._error or _bad(_reason(error))) from None
+            raise (self._error or bad_framing(_reason(error))) from None
         if self._error is not None:
             raise self._error
 
     def _finish(self) -> None:
         if not self._complete or self._line is None:
-            raise _bad("incomplete headers")
+            raise bad_framing("incomplete headers")
         method, target, version = self._line.groups()
         environ = self.environ
         environ["REQUEST_METHOD"] = method.decode()
@@ -184,11 +202,11 @@ class Head:
         if target[:1] != b"/":
             absolute = _ABSOLUTE.fullmatch(target)
             if absolute is None or absolute[1].decode().lower() != environ.get("HTTP_HOST", "").lower():
-                raise _bad("invalid request target")
+                raise bad_framing("invalid request target")
             target = absolute[2] or b"/"
         path, _, query = target.partition(b"?")
         if b"#" in target:
-            raise _bad("invalid request target")
+            raise bad_framing("invalid request target")
         environ["PATH_INFO"] = (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1")
         environ["QUERY_STRING"] = query.decode()
 
@@ -196,19 +214,19 @@ class Head:
         environ = self.environ
         host = environ.get("HTTP_HOST")
         if (host is None and modern) or (host is not None and not _HOST.fullmatch(host)):
-            raise _bad("missing or invalid Host")
+            raise bad_framing("missing or invalid Host")
         length = environ.get("CONTENT_LENGTH")
         if length is not None:
             self.length = int(length)
         coding = environ.get("HTTP_TRANSFER_ENCODING")
         if coding is not None:
             if not modern or length is not None or coding.lower() != "chunked":
-                raise _bad("invalid Transfer-Encoding")
+                raise bad_framing("invalid Transfer-Encoding")
             self.length = None
         expect = environ.get("HTTP_EXPECT")
         if expect is not None and modern:
             if expect.lower() != "100-continue":
-                raise BadRequest("Only 100-continue can be expected.", status=417, code="expectation_failed")
+                raise unknown_expectation()
             self.expects = True
 
     # What follows is called by the parser.
@@ -223,12 +241,12 @@ class Head:
         environ = self.environ
         if key in environ:
             if key in _ONCE:
-                self._error = _bad("a header that may stand once is repeated")
+                self._error = bad_framing("a header that may stand once is repeated")
             text = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{text}"
         if key:
             environ[key] = text
         if count > MAX_HEADERS:
-            self._error = _too_large(f"There are more than {MAX_HEADERS} headers.")
+            self._error = headers_too_large(f"There are more than {MAX_HEADERS} headers.")
 
     def on_headers_complete(self) -> None:
         """Note that the parser, too, sees the head's end where it was found."""
@@ -278,7 +296,7 @@ class Chunks:
         """Where the line that begins at ``at`` ends; -1 while it is not all there."""
         end = data.find(b"\n", at, at + limit)
         if end < 0 and len(data) - at >= limit:
-            raise _bad("a line of the chunked body is too long")
+            raise bad_framing("a line of the chunked body is too long")
         return end + 1 if end >= 0 else -1
 
     def _size(self, data: bytes, at: int, found: list[bytes]) -> int:  # noqa: ARG002  (the shape of the parts)
@@ -287,7 +305,7 @@ class Chunks:
             return -1
         line = _SIZE.fullmatch(data, at, end)
         if line is None:
-            raise _bad("invalid chunk size")
+            raise bad_framing("invalid chunk size")
         self._left = int(line[1], 16)
         self._part = self._content if self._left else self._trailer
         return end
@@ -307,7 +325,7 @@ class Chunks:
             self._part = self._size
             return at + 2
         if data[at : at + 2] not in (b"", b"\r"):
-            raise _bad("a chunk is longer than its size")
+            raise bad_framing("a chunk is longer than its size")
         return -1
 
     def _trailer(self, data: bytes, at: int, found: list[bytes]) -> int:  # noqa: ARG002
@@ -318,7 +336,7 @@ class Chunks:
         if data[at:end] == b"\r\n":
             self.done = True
         elif self._trailers > MAX_TRAILERS:
-            raise _too_large(f"The trailers are larger than {MAX_TRAILERS} bytes.")
+            raise headers_too_large(f"The trailers are larger than {MAX_TRAILERS} bytes.")
         elif _TRAILER.fullmatch(data, at, end) is None:
-            raise _bad("invalid trailer")
+            raise bad_framing("invalid trailer")
         return end
