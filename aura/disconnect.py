@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import gevent
@@ -85,7 +84,8 @@ class SocketWatch:
     def __init__(self, connection: Any) -> None:
         self.greenlet = getcurrent()
         self._socket = connection
-        connection.settimeout(_SEND_SECONDS)  # a reader that stops would hold its green thread for ever
+        if connection.gettimeout() is None:
+            connection.settimeout(_SEND_SECONDS)  # a reader that stops would hold its green thread for ever
         self._watcher = gevent.get_hub().loop.io(connection.fileno(), READ)
         self._watcher.start(self._look)
 
@@ -144,14 +144,23 @@ def _throw(found: Watch) -> None:
         found.greenlet.throw(ShuttingDown())
 
 
-def drain_on_sigterm(graceful_timeout: float) -> None:
-    """Begin the drain at SIGTERM, before what the worker class does itself. To be called in the worker."""
+def drain_on_sigterm(graceful_timeout: float, delay: float = 0.0) -> None:
+    """Begin the drain at SIGTERM, and ``delay`` seconds later what the worker class does itself.
+
+    To be called in the worker.
+    """
     before: Any = signal.getsignal(signal.SIGTERM)
-    begin: Callable[[float], None] = begin_drain
     loop = gevent.get_hub().loop
 
+    def begin(number: int) -> None:
+        begin_drain(graceful_timeout)
+        gevent.spawn_later(delay, before, number, None)
+
     def handle(number: int, frame: Any) -> None:
-        loop.run_callback_threadsafe(begin, graceful_timeout)
+        if delay and callable(before) and not draining():
+            loop.run_callback_threadsafe(begin, number)
+            return
+        loop.run_callback_threadsafe(begin_drain, graceful_timeout)
         if callable(before):
             before(number, frame)
 

@@ -18,6 +18,8 @@ import sys  # noqa: E402
 from dataclasses import replace  # noqa: E402
 from typing import Any  # noqa: E402
 
+import gunicorn  # noqa: E402
+
 from aura import gunicorn_log, levels, log, runtime, slots  # noqa: E402
 from aura.configuration import (  # noqa: E402
     ConfigurationError,
@@ -82,7 +84,12 @@ keepalive = math.ceil(_settings.server.keep_alive)
 timeout = 30
 preload_app = False
 control_socket_disable = True
-http_parser = "python"  # for -k gevent; the C parser accepts bare line feeds and folded lines
+# For -k gevent: its C parser accepts bare line feeds and folded lines, it believes what headers say of the request's
+# way here, and it names itself in every answer.
+http_parser = "python"
+limit_request_line = 8190
+forwarded_allow_ips = ""
+gunicorn.SERVER = "aura"
 accesslog = None
 errorlog = "-"
 logger_class = gunicorn_log.logger_class(_settings.log)
@@ -162,16 +169,20 @@ def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001  (gunicorn's sh
 
 
 def post_worker_init(worker: Any) -> None:
-    """Tell the worker how to drain (gunicorn's own class would not tell those whom it cuts) and how to count."""
+    """Tell the worker how to drain and how to count, and one of gunicorn's own classes all else that it lacks."""
     from aura import metrics
-    from aura.disconnect import drain_on_sigterm
     from aura.worker import GeventWorker
+
+    def note_refused(status: int) -> None:
+        metrics.requests["none", str(status)].inc()
 
     if isinstance(worker, GeventWorker):
         worker.drain_delay = _settings.server.drain_delay
-        worker.note_refused = lambda status: metrics.requests["none", str(status)].inc()
+        worker.note_refused = note_refused
     else:
-        drain_on_sigterm(worker.cfg.graceful_timeout)
+        from aura import fallback
+
+        fallback.equip(worker, GeventWorker.limits, _settings.server.drain_delay, note_refused)
 
 
 def child_exit(server: Any, worker: Any) -> None:

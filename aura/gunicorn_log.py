@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -36,6 +37,11 @@ class _Logger(GunicornLogger):  # type: ignore[misc]
                 self.error_log.removeHandler(handler)
                 handler.close()
         self.error_log.addHandler(own)
+
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Of a client that takes nothing there is nothing to tell; gunicorn's own classes bring a traceback."""
+        if not isinstance(sys.exc_info()[1], TimeoutError):
+            super().exception(msg, *args, **kwargs)
 
     def reopen_files(self) -> None:
         """SIGUSR1: the log was rotated."""

@@ -22,7 +22,7 @@ FLOORS = [
     ["gateway"],
     ["counting", "forward"],
     ["api"],
-    ["app", "worker", "connection", "protocol", "answer", "body", "cli"],
+    ["app", "worker", "connection", "protocol", "answer", "body", "fallback", "cli"],
     ["gunicorn_conf", "__main__"],
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

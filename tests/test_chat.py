@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from .classes import CLASSES, IDS
 from .faulty import Faulty
 from .server import Server, gateway
 
@@ -22,8 +23,9 @@ def provider() -> Iterator[Faulty]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def server(provider: Faulty) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=CLASSES, ids=IDS)
+def server(provider: Faulty, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Served by either worker class."""
     config = f"""
 aura:
   server: {{max-body: 100KiB}}
@@ -32,7 +34,7 @@ aura:
     openai: {{base-url: "{provider.url}/v1", api-key: test-key-1}}
     spare: {{type: openai, base-url: "{provider.url}/v1", api-key: test-key-2, extra-models: "*"}}
 """
-    with gateway(config) as running:
+    with gateway(config, args=["-k", request.param]) as running:
         yield running
 
 

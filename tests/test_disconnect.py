@@ -9,16 +9,15 @@ import struct
 
 import pytest
 
+from tests.classes import IDS
 from tests.server import gateway
-from tests.test_worker import APP, CONF
+from tests.test_worker import APP, CLASSES, CONF
 from tests.wire import CLOSE, everything, get, post, statuses, until
 
 pytestmark = pytest.mark.xdist_group("disconnect")
 
-CLASSES = ["tests.worker_conf.Worker", "gevent"]
 
-
-@pytest.fixture(scope="module", params=CLASSES, ids=["aura", "gunicorn"])
+@pytest.fixture(scope="module", params=CLASSES, ids=IDS)
 def server(request):
     """A worker of either class."""
     with gateway(env={"WORKER_CLASS": request.param}, conf=CONF, app=APP) as server:

@@ -20,6 +20,7 @@ import pytest
 
 from .busy import Moment
 from .calls import Outcome, chat, provider
+from .classes import CLASSES, IDS
 from .faulty import Faulty, pieces, text
 from .server import Server, gateway
 from .wire import post
@@ -79,6 +80,19 @@ NAMES = itertools.count()
 def _on():
     with opened("", NAMES) as made:
         yield made
+
+
+@pytest.fixture(scope="module", params=CLASSES, ids=IDS)
+def _either(request):
+    with opened("", NAMES, ("-k", request.param)) as made:
+        yield made
+
+
+@pytest.fixture
+def either(_either):
+    """As ``world``, served by either worker class."""
+    _either.clear()
+    return _either
 
 
 @pytest.fixture(scope="module")
@@ -219,12 +233,12 @@ ODD = (
 )
 
 
-def test_events_of_the_same_grammar_are_forwarded_byte_for_byte(world):
+def test_events_of_the_same_grammar_are_forwarded_byte_for_byte(either):
     """Only what frames them is laid anew: several data lines are one event."""
     plain = sse(delta(content=" two"), delta("stop"), USAGE, "[DONE]")
     spaced = b'data: {"choices": [{"delta":   {"content": "one\\u0020"}, "index": 0}], "x": {"y": null}}\n\n'
     for steps in ([spaced, plain], [spaced + plain], [spaced, 0.1, plain]):
-        outcome = world.ask(steps)
+        outcome = either.ask(steps)
 
         assert outcome.body == spaced + plain
 
@@ -443,9 +457,9 @@ def test_thoughts_that_break_off_are_thought_again_by_another(world):
     assert outcome.chunks[1]["choices"][0]["delta"] == {"reasoning_content": "Let me see"}
 
 
-def test_the_usage_adds_both_attempts(world):
+def test_the_usage_adds_both_attempts(either):
     """Anthropic says at once what the prompt cost; what it came to say after that is estimated."""
-    usage = world.ask("cut:after:5", kind="first-claude").usage[0]
+    usage = either.ask("cut:after:5", kind="first-claude").usage[0]
 
     assert usage["prompt_tokens"] == 7 + 7
     assert usage["completion_tokens"] > 8
@@ -594,19 +608,19 @@ PHASES = {
 
 @pytest.mark.parametrize(("fault", "stream"), PHASES.values(), ids=PHASES)
 @pytest.mark.parametrize("how", ["fin", "rst"])
-def test_a_client_that_leaves_cancels_the_upstream(world, fault, stream, how):
-    world.first.next.append(fault)
-    left = leave(world, world.first, stream, how)
+def test_a_client_that_leaves_cancels_the_upstream(either, fault, stream, how):
+    either.first.next.append(fault)
+    left = leave(either, either.first, stream, how)
 
-    assert left.to(world.first.ended_at(world.first.asked[-1].connection)) < 0.1
+    assert left.to(either.first.ended_at(either.first.asked[-1].connection)) < 0.1
 
 
-def test_a_client_that_leaves_during_a_rescue_cancels_it(world):
-    world.first.next.append("cut:after:5")
-    world.second.next.append("silence")
-    left = leave(world, world.second, True, "fin")
+def test_a_client_that_leaves_during_a_rescue_cancels_it(either):
+    either.first.next.append("cut:after:5")
+    either.second.next.append("silence")
+    left = leave(either, either.second, True, "fin")
 
-    assert left.to(world.second.ended_at(world.second.asked[-1].connection)) < 0.1
+    assert left.to(either.second.ended_at(either.second.asked[-1].connection)) < 0.1
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
@@ -635,14 +649,14 @@ def test_a_client_that_leaves_while_the_second_target_is_waited_for_cancels_it(w
     assert left.to(world.second.ended_at(world.second.asked[-1].connection)) < 0.1
 
 
-def test_a_client_that_leaves_is_counted_and_is_no_error(world):
-    world.first.next.append("stall:after:5")
-    before = world.server.log()
-    leave(world, world.first, True, "fin")
+def test_a_client_that_leaves_is_counted_and_is_no_error(either):
+    either.first.next.append("stall:after:5")
+    before = either.server.log()
+    leave(either, either.first, True, "fin")
     deadline = time.monotonic() + 20
-    while "client_left" not in world.server.log()[len(before) :] and time.monotonic() < deadline:
+    while "client_left" not in either.server.log()[len(before) :] and time.monotonic() < deadline:
         gevent.sleep(0.02)
-    lines = [json.loads(line) for line in world.server.log()[len(before) :].splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in either.server.log()[len(before) :].splitlines() if line.startswith("{")]
 
     assert [(line["event"], line.get("status")) for line in lines] == [("request.done", 499)]
 
@@ -667,8 +681,9 @@ def leave(world: World, asked_last: Faulty, stream: bool, how: str, fallbacks: S
 # --- the server stops
 
 
-def test_those_who_cannot_be_waited_for_are_told_in_band():
-    with opened("  server: {graceful-timeout: 2s}\n", NAMES) as world:
+@pytest.mark.parametrize("served_by", CLASSES, ids=IDS)
+def test_those_who_cannot_be_waited_for_are_told_in_band(served_by):
+    with opened("  server: {graceful-timeout: 2s}\n", NAMES, ("-k", served_by)) as world:
         port = world.server.port
         asking = [gevent.spawn(chat, port, f"first/stall:after:5:n:{n}", NONCE) for n in range(3)]
         asking.append(gevent.spawn(chat, port, "first/stall:after:0", NONCE))

@@ -10,9 +10,9 @@ import threading
 
 import pytest
 
+from tests.classes import IDS
 from tests.server import gateway
-from tests.test_disconnect import CLASSES
-from tests.test_worker import APP, CONF
+from tests.test_worker import APP, CLASSES, CONF
 from tests.wire import CLOSE, error, everything, get, post, statuses, until
 
 pytestmark = pytest.mark.xdist_group("drain")
@@ -34,7 +34,7 @@ def dial():
         link.close()
 
 
-@pytest.fixture(params=CLASSES, ids=["aura", "gunicorn"])
+@pytest.fixture(params=CLASSES, ids=IDS)
 def environment(request):
     """Either worker class."""
     return {"WORKER_CLASS": request.param}
@@ -73,8 +73,8 @@ def test_who_cannot_be_waited_for_is_told(environment, dial):
         assert server.wait() == 0
 
 
-def test_an_application_that_does_not_listen_for_the_end_answers_503_all_the_same(dial):
-    with gateway(conf=CONF, app=APP, args=["--graceful-timeout", "1"]) as server:
+def test_an_application_that_does_not_listen_for_the_end_answers_503_all_the_same(environment, dial):
+    with gateway(env=environment, conf=CONF, app=APP, args=["--graceful-timeout", "1"]) as server:
         link = dial(server, get("/unwary"))
         server.wait_for("app: sleeping")
         server.signal(signal.SIGTERM)
@@ -95,8 +95,8 @@ def test_who_does_not_listen_is_cut(environment, dial):
         assert server.wait() == 0
 
 
-def test_readiness_says_503_and_connections_are_still_taken_during_the_delay(dial):
-    with gateway(env={"DRAIN_DELAY": "1"}, conf=CONF, app=APP) as server:
+def test_readiness_says_503_and_connections_are_still_taken_during_the_delay(environment, dial):
+    with gateway(env=environment | {"DRAIN_DELAY": "1"}, conf=CONF, app=APP) as server:
         server.signal(signal.SIGTERM)
         server.wait_for("Handling signal: term")
         link = dial(server, get("/sleep?seconds=0.2"))

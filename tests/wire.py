@@ -35,7 +35,7 @@ def post(path: str, body: bytes, *headers: str) -> bytes:
 
 
 def statuses(data: bytes) -> list[int]:
-    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", data)]
+    return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", data)]
 
 
 def error(data: bytes) -> dict:

@@ -7,15 +7,18 @@ monkey.patch_all()
 import json  # noqa: E402
 import os  # noqa: E402
 
-from aura.disconnect import drain_on_sigterm  # noqa: E402
+from aura import fallback  # noqa: E402
 from aura.worker import GeventWorker, Limits  # noqa: E402
+
+LIMITS = Limits(**json.loads(os.environ.get("LIMITS", "{}")))
+DRAIN_DELAY = float(os.environ.get("DRAIN_DELAY", "0"))
 
 
 class Worker(GeventWorker):
     """The worker class with the limits of the test."""
 
-    limits = Limits(**json.loads(os.environ.get("LIMITS", "{}")))
-    drain_delay = float(os.environ.get("DRAIN_DELAY", "0"))
+    limits = LIMITS
+    drain_delay = DRAIN_DELAY
 
 
 worker_class = os.environ.get("WORKER_CLASS", "tests.worker_conf.Worker")
@@ -26,4 +29,4 @@ keepalive = 1
 def post_worker_init(worker):
     """As aura.gunicorn_conf does for gunicorn's own class."""
     if not isinstance(worker, GeventWorker):
-        drain_on_sigterm(worker.cfg.graceful_timeout)
+        fallback.equip(worker, LIMITS, DRAIN_DELAY, lambda _status: None)

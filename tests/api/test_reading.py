@@ -4,6 +4,7 @@ import io
 
 import pytest
 from flask import Flask, jsonify, request
+from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize
 
 from aura.api.reading import read_json
 from aura.errors import AuraError, BadRequest, RequestTimeout
@@ -145,6 +146,13 @@ def test_a_body_that_comes_in_pieces_is_put_together():
 
     assert read_json(chunked(Trickle(data)), LIMIT) == {"messages": [1, 2, 3]}
     assert read_json(sized(data, **{"wsgi.input": Trickle(data)}), LIMIT) == {"messages": [1, 2, 3]}
+
+
+@pytest.mark.parametrize("broken", [InvalidChunkSize(b"-5"), ChunkMissingTerminator(b"XX")])
+def test_chunks_that_a_gunicorn_without_our_configuration_finds_broken_are_400(broken):
+    error = refusal(chunked(Trickle(b"{", broken)))
+
+    assert (error.status, error.code) == (400, "bad_framing")
 
 
 def test_no_more_than_the_declared_length_is_read():

@@ -14,8 +14,9 @@ from pathlib import Path
 import requests
 
 from tests.calls import provider
+from tests.classes import AURA
 from tests.faulty import Faulty
-from tests.server import Server, gateway
+from tests.server import CONF, Server, gateway
 
 from .hostile import GOOD, KEY, MAX_BODY, Request
 
@@ -195,7 +196,12 @@ def configured(url: str, more: str = "", key: str = KEY, kind: str = "openai") -
 
 
 @contextmanager
-def watched(kind: str = "openai") -> Iterator[Watched]:
-    """One worker, so that its memory and its life can be watched, and one good provider of that kind."""
-    with Faulty() as behind, gateway(configured(behind.url, kind=kind)) as server:
+def watched(kind: str = "openai", served_by: str = AURA, conf: str = CONF) -> Iterator[Watched]:
+    """One worker, so that its memory and its life can be watched, and one good provider of that kind.
+
+    Args:
+        served_by: the worker class.
+        conf: gunicorn's configuration.
+    """
+    with Faulty() as behind, gateway(configured(behind.url, kind=kind), args=["-k", served_by], conf=conf) as server:
         yield Watched(server, behind)
