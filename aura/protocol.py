@@ -28,6 +28,8 @@ MAX_TRAILERS = 8 * 1024
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/(\d\.\d)\r\n")
 _VERSIONS = {b"1.1": "HTTP/1.1", b"1.0": "HTTP/1.0"}
 _PART_OF_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}(?: [\x21-\x7e]*(?: [A-Z/.0-9]{0,8}\r?)?)?")
+# Numbers: bytes that are looked for with ``in`` are first tried as one, which costs an exception.
+_HASH, _PERCENT = b"#%"
 _ABSOLUTE = re.compile(rb"(?i:http)s?://([^/?#]+)([/?].*)?")
 _HOST = re.compile(r"(?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[\t\x20-\x7e]{1,256})?\r\n")
@@ -205,9 +207,9 @@ class Head:
                 raise bad_framing("invalid request target")
             target = absolute[2] or b"/"
         path, _, query = target.partition(b"?")
-        if b"#" in target:
+        if _HASH in target:
             raise bad_framing("invalid request target")
-        environ["PATH_INFO"] = (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1")
+        environ["PATH_INFO"] = (unquote_to_bytes(path) if _PERCENT in path else path).decode("latin-1")
         environ["QUERY_STRING"] = query.decode()
 
     def _framing(self, modern: bool) -> None:

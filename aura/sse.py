@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 MAX_EVENT = 8 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+_CR = b"\r"[0]  # a number: bytes that are looked for with ``in`` are first tried as one, which costs an exception
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -56,7 +57,7 @@ class Decoder:
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes; return the events that they complete."""
         # Most reads are whole events, of one line of data each: these are cut at once.
-        if self._clean and data[:6] == b"data: " and data[-2:] == b"\n\n" and b"\r" not in data:
+        if self._clean and data[:6] == b"data: " and data[-2:] == b"\n\n" and _CR not in data:
             parts = data[6:-2].split(b"\n\ndata: ")
             if data.count(b"\n") == 2 * len(parts) and len(data) <= self._limit:
                 return [Event("", part) for part in parts]
@@ -77,7 +78,7 @@ class Decoder:
                 self._rest = data
                 return []
             self._begun, data = True, data.removeprefix(_BOM)
-        lines = data.split(b"\n") if b"\r" not in data else _LINE_END.split(data)
+        lines = data.split(b"\n") if _CR not in data else _LINE_END.split(data)
         self._rest = lines.pop()
         self._after_cr = not self._rest and data[-1:] == b"\r"
         if len(self._rest) + self._size > self._limit:

@@ -99,7 +99,7 @@ def key_of(door: str, tenant: str, namespace: str, signature: str, body: Json) -
                 break
     try:
         text = orjson.dumps([SCHEMA, door, tenant, namespace, signature, same], option=orjson.OPT_SORT_KEYS)
-        if (_FRACTION in text or _EXPONENT in text) and _OTHER_FORM.search(text):
+        if (text.find(_FRACTION) >= 0 or text.find(_EXPONENT) >= 0) and _OTHER_FORM.search(text):
             whole = [SCHEMA, door, tenant, namespace, signature, _one_form(same)]
             text = orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
     except TypeError:

@@ -46,17 +46,16 @@ class EventWriter:
         """Write some chunks; a usage that was not asked for is left out."""
         if verbatim and len(chunks) == 1 and chunks[0].text:
             data = chunks[0].data
-            if data and b"\n" not in data:
-                return b"data: %b\n\n" % data
+            if data:
+                return b"data: %b\n\n" % data.replace(b"\n", b" ")
         pieces: list[bytes] = []
         for chunk in chunks:
             body = chunk.body
             if body is None or (chunk.usage is not None and not self._wants_usage and not body.get("choices")):
                 continue
             data = chunk.data if verbatim and chunk.data else orjson.dumps(body)
-            if b"\n" in data:  # the provider wrote the event on several lines; in JSON they are but white space
-                data = data.replace(b"\n", b" ")
-            pieces += (b"data: ", data, b"\n\n")
+            # Where the provider wrote the event on several lines, they are but white space in JSON.
+            pieces += (b"data: ", data.replace(b"\n", b" "), b"\n\n")
         return b"".join(pieces)
 
     def comment(self, text: str) -> bytes:

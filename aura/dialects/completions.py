@@ -240,7 +240,7 @@ class EventWriter:
             if body is None or (chunk.usage is not None and not self._wants_usage and not body.get("choices")):
                 continue
             data = chunk.data if verbatim and chunk.data else orjson.dumps(self._told(body))
-            pieces += (b"data: ", data.replace(b"\n", b" ") if b"\n" in data else data, b"\n\n")
+            pieces += (b"data: ", data.replace(b"\n", b" "), b"\n\n")
             self._begun.update(choice.get("index") or 0 for choice in body.get("choices") or ())
         return b"".join(pieces)
 

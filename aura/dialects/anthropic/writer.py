@@ -101,7 +101,7 @@ class EventWriter:
     def _pass_on(self, chunk: Chunk) -> None:
         """Forward an event. The reason of the end waits for ``message_stop``: before it, the answer may still break."""
         name, data = chunk.name, chunk.data
-        frame = sse.encode(data.replace(b"\n", b" ") if b"\n" in data else data, name)
+        frame = sse.encode(data.replace(b"\n", b" "), name)
         if name == "message_delta":
             self._held += frame
             return

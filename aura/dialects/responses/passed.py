@@ -54,7 +54,7 @@ class Passed:
     def feed(self, chunk: Chunk) -> list[bytes]:
         """Take the next event; returns the frames that go out now."""
         name, data = chunk.name, chunk.data
-        frame = sse.encode(data.replace(b"\n", b" ") if b"\n" in data else data, name)
+        frame = sse.encode(data.replace(b"\n", b" "), name)
         if name.endswith(".delta"):
             frames = [*self._let_go(), frame]
             self._sent(data)
@@ -74,7 +74,7 @@ class Passed:
         """What was held."""
         frames = []
         for data, name, event in self._held:
-            frames.append(sse.encode(data.replace(b"\n", b" ") if b"\n" in data else data, name))
+            frames.append(sse.encode(data.replace(b"\n", b" "), name))
             self._sent(data)
             self._note(name, event)
         self._held = []
