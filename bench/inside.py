@@ -107,8 +107,14 @@ class Client:
         date = "Tue, 24 Nov 2026 12:00:00 GMT"
 
     def __init__(self, serve: Callable[..., Any]) -> None:
+        # Imported here, once the process is set up.
+        from aura import disconnect
+        from aura.answer import Reply
+        from aura.body import Body
         from aura.connection import Limits
+        from aura.protocol import Head
 
+        self._head, self._body, self._reply, self._forget = Head, Body, Reply, disconnect.forget
         self.limits, self.greenlet, self.buffer = Limits(), None, b""
         self.sent: list[bytes] = []
         self._serve, self._coming = serve, memoryview(b"")
@@ -122,19 +128,15 @@ class Client:
 
     def ask(self, data: bytes) -> bytes:
         """Have a request answered; returns the answer's bytes."""
-        from aura.answer import Reply
-        from aura.body import Body
-        from aura.protocol import Head
-
         self.sent = []
         self._asked += 1
         data = data.replace(_MARK, b"%08d" % self._asked)
         self._coming = memoryview(data)[_PIECE:]
-        head = Head(self._environ.copy())
+        head = self._head(self._environ.copy())
         assert head.feed(data[:_PIECE])
         self.buffer = head.rest
-        body = head.environ["wsgi.input"] = Body(self, head)  # type: ignore[arg-type]
-        reply = Reply(self, head, body)  # type: ignore[arg-type]
+        body = head.environ["wsgi.input"] = self._body(self, head)  # type: ignore[arg-type]
+        reply = self._reply(self, head, body)  # type: ignore[arg-type]
         reply.send(self._serve(head.environ, reply.start))
         self.stop()
         return b"".join(self.sent)
@@ -153,9 +155,7 @@ class Client:
         pass
 
     def stop(self) -> None:
-        from aura import disconnect
-
-        disconnect.forget(self)
+        self._forget(self)
 
 
 @contextlib.contextmanager
