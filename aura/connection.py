@@ -20,7 +20,7 @@ from .answer import Reply, error_reply, overloaded
 from .body import Body
 from .disconnect import CONNECTION, READ, ClientGone, forget
 from .errors import AuraError, Overloaded, RequestTimeout, ShuttingDown
-from .protocol import Environ, Head
+from .protocol import Environ, Head, Last
 from .request_id import new_request_id
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_hub", "_paused", "_waiting", "_watcher", "_watching", "buffer", "deadline", "ended", "environ", "fresh",
-        "greenlet", "idle", "limits", "refused", "socket", "worker",
+        "_hub", "_last", "_paused", "_waiting", "_watcher", "_watching", "buffer", "deadline", "ended", "environ",
+        "fresh", "greenlet", "idle", "limits", "refused", "socket", "worker",
     )  # fmt: skip
 
     def __init__(self, worker: GeventWorker, connection: Any, environ: Environ, refused: bool) -> None:
@@ -80,6 +80,7 @@ class Connection:
         self.idle = False
         self.ended = False
         self.fresh = True
+        self._last: Last | None = None
         self._hub = get_hub()
         self._waiting = self._watching = self._paused = False
         self._watcher = self._hub.loop.io(connection.fileno(), READ)
@@ -104,7 +105,7 @@ class Connection:
 
     def _serve(self) -> bool:
         """Serve one request. Returns whether another may follow."""
-        head = Head(self.environ.copy())
+        head = Head(self.environ, self._last)
         try:
             if not self._read_head(head):
                 return False
@@ -120,7 +121,8 @@ class Connection:
         finally:
             self.stop()
         if reply.keep_alive:
-            self.fresh = False
+            if self.fresh:
+                self.fresh, self._last = False, Last()  # many connections bring one request, which leaves nothing
             return True
         if self.buffer or not body.complete:
             self._linger()

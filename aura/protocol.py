@@ -35,6 +35,8 @@ _HOST = re.compile(r"(?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[\t\x20-\x7e]{1,256})?\r\n")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n")
 _MAX_SIZE_LINE = 280
+_MAX_DIGITS = 18  # of a length; a longer one is for the parser to judge
+_LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})\r\n")
 
 # Said twice, these make two readers of one request disagree.
 _ONCE = frozenset(
@@ -90,23 +92,67 @@ def _key(name: bytes) -> str:
     return key
 
 
+class Last:
+    """The head that a connection brought last. Most clients send the same again, but for the length of the body.
+
+    What has come twice is not parsed a third time; whatever differs is. Nothing is kept beyond the connection.
+    """
+
+    __slots__ = ("_after", "_before", "_environ", "_expects", "_keep_alive")
+
+    def __init__(self) -> None:
+        self._before = self._after = b""  # what stands around the length
+        self._environ: Environ | None = None
+        self._keep_alive = self._expects = False
+
+    def note(self, data: bytes, head: Head) -> None:
+        """Note a head that was read, and its bytes; its environ holds nothing else yet."""
+        length = _LENGTH.search(data)
+        if length is None:
+            return
+        before, after = data[: length.start(1)], data[length.end(1) :]
+        if before == self._before and after == self._after:
+            self._environ = head.environ.copy()
+            self._keep_alive, self._expects = head.keep_alive, head.expects
+        else:
+            self._before, self._after, self._environ = before, after, None
+
+    def tell(self, data: bytes, head: Head) -> bool:
+        """Tell a head what it says, if its bytes are those of the last one. Returns whether they are."""
+        environ, before, after = self._environ, self._before, self._after
+        if environ is None or not data.startswith(before):
+            return False
+        begin = len(before)
+        end = data.find(after, begin, begin + _MAX_DIGITS + len(after))
+        length = data[begin:end]
+        if end < 0 or not length.isdigit():
+            return False
+        head.environ = environ = environ.copy()
+        environ["CONTENT_LENGTH"] = length.decode()
+        head.length, head.rest = int(length), data[end + len(after) :]
+        head.keep_alive, head.expects = self._keep_alive, self._expects
+        return True
+
+
 class Head:
     """The head of one request, read piece by piece into a WSGI environ.
 
     Args:
-        environ: what every request of the connection has in common; the request's own keys are put into it.
+        environ: what every request of the connection has in common; a copy of it gets the request's own keys.
+        last: the connection's head before this one, where it is worth knowing.
 
     After :meth:`feed` has returned True: ``rest`` are the bytes behind the head, ``length`` is the body's length (None:
     chunked), ``keep_alive`` and ``expects`` are what the client asked for.
     """
 
     __slots__ = (
-        "_complete", "_count", "_error", "_line", "_parser", "_received", "environ", "expects", "keep_alive", "length",
-        "rest",
+        "_complete", "_count", "_error", "_last", "_line", "_parser", "_received", "environ", "expects", "keep_alive",
+        "length", "rest",
     )  # fmt: skip
 
-    def __init__(self, environ: Environ) -> None:
+    def __init__(self, environ: Environ, last: Last | None = None) -> None:
         self.environ = environ
+        self._last = last
         self.rest = b""
         self.length: int | None = 0
         self.keep_alive = False
@@ -115,8 +161,8 @@ class Head:
         self._complete = False
         self._line: re.Match[bytes] | None = None
         self._error: AuraError | None = None
-        self._received = bytearray()
-        self._parser: Any = HttpRequestParser(self)
+        self._received: bytes | bytearray = b""
+        self._parser: Any = None
 
     def feed(self, data: bytes) -> bool:
         """Take the next bytes. Returns whether the head is complete.
@@ -124,16 +170,27 @@ class Head:
         Raises:
             AuraError: 400, 414, 431, 501 or 505; nothing more can be read from the connection.
         """
+        last = None if self._received else self._last
+        if last is not None and last.tell(data, self):
+            return True
+        if not self._read(data):
+            return False
+        if last is not None:
+            last.note(data[: len(data) - len(self.rest)], self)
+        return True
+
+    def _read(self, data: bytes) -> bool:
         received = self._received
         known = len(received)
         if not known:
+            self.environ = self.environ.copy()
             if data[:2] == b"\r\n":
                 data = data[2:]  # one empty line before a request is forgiven (RFC 9112, 2.2)
                 if not data:
                     return False
             end = data.find(b"\r\n\r\n") + 4
             if end < 4:
-                received += data
+                received = self._received = bytearray(data)
         else:
             received += data
             end = received.find(b"\r\n\r\n", max(0, known - 3)) + 4 - known
@@ -177,6 +234,8 @@ class Head:
     def _parse(self, piece: bytes, size: int) -> None:
         if size > MAX_HEAD:
             raise headers_too_large(f"The headers are larger than {MAX_HEAD} bytes.")
+        if self._parser is None:
+            self._parser = HttpRequestParser(self)
         try:
             self._parser.feed_data(piece)
         except HttpParserUpgrade:

@@ -112,9 +112,10 @@ class Client:
         from aura.answer import Reply
         from aura.body import Body
         from aura.connection import Limits
-        from aura.protocol import Head
+        from aura.protocol import Head, Last
 
         self._head, self._body, self._reply, self._forget = Head, Body, Reply, disconnect.forget
+        self._last = Last()
         self.limits, self.greenlet, self.buffer = Limits(), None, b""
         self.sent: list[bytes] = []
         self._serve, self._coming = serve, memoryview(b"")
@@ -132,7 +133,7 @@ class Client:
         self._asked += 1
         data = data.replace(_MARK, b"%08d" % self._asked)
         self._coming = memoryview(data)[_PIECE:]
-        head = self._head(self._environ.copy())
+        head = self._head(self._environ, self._last)
         assert head.feed(data[:_PIECE])
         self.buffer = head.rest
         body = head.environ["wsgi.input"] = self._body(self, head)  # type: ignore[arg-type]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from aura.errors import AuraError
-from aura.protocol import MAX_HEAD, MAX_HEADERS, MAX_LINE, Chunks, Head
+from aura.protocol import MAX_HEAD, MAX_HEADERS, MAX_LINE, Chunks, Head, Last
 
 GET = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
 
 
-def read(data: bytes, step: int = 0) -> Head | int:
+def read(data: bytes, step: int = 0, last: Last | None = None) -> Head | int:
     """Feed a head whole, or in pieces. Returns it, or the status that refuses it."""
-    head = Head({})
+    head = Head({}, last)
     pieces = [data[at : at + step] for at in range(0, len(data), step)] if step else [data]
     try:
         for index, piece in enumerate(pieces):
@@ -199,6 +199,78 @@ def test_an_expectation_is_noted_for_the_one_who_reads_the_body():
 
 def test_one_empty_line_before_a_request_is_forgiven():
     assert isinstance(read(b"\r\n" + GET + b"\r\n"), Head)
+
+
+KNOWN = POST + b"Content-Type: application/json\r\nContent-Length: 12\r\nAuthorization: Bearer k\r\n\r\n"
+NEXT = {
+    "the same": KNOWN,
+    "with a body": KNOWN + b'{"a": "bcd"}',
+    "with the next request behind it": KNOWN + b'{"a": "bcd"}' + KNOWN,
+    "another length": KNOWN.replace(b"12", b"4096"),
+    "a length of one digit": KNOWN.replace(b"12", b"0"),
+    "no length": KNOWN.replace(b"12", b""),
+    "a length with a sign": KNOWN.replace(b"12", b"+12"),
+    "a length that is no number": KNOWN.replace(b"12", b"1_2"),
+    "a length in two parts": KNOWN.replace(b"12", b"1 2"),
+    "a length with a blank behind it": KNOWN.replace(b"12", b"12 "),
+    "a length in digits of another script": KNOWN.replace(b"12", "\u0661".encode()),
+    "the longest length that is told again": KNOWN.replace(b"12", b"9" * 18),
+    "a longer one": KNOWN.replace(b"12", b"1" + b"0" * 18),
+    "a length beyond all": KNOWN.replace(b"12", b"9" * 30),
+    "a second length": KNOWN.replace(b"12\r\n", b"12\r\nContent-Length: 12\r\n"),
+    "a second length behind": KNOWN[:-2] + b"Content-Length: 12\r\n\r\n",
+    "chunked as well": KNOWN.replace(b"12\r\n", b"12\r\nTransfer-Encoding: chunked\r\n"),
+    "a header more": KNOWN[:-2] + b"X-Request-Id: a\r\n\r\n",
+    "another key": KNOWN.replace(b"Bearer k", b"Bearer l"),
+    "another path": KNOWN.replace(b"/v1/chat/completions", b"/v1/completions"),
+    "another version": KNOWN.replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "the connection's end": KNOWN[:-2] + b"Connection: close\r\n\r\n",
+    "a bare line feed": KNOWN.replace(b"12\r\n", b"12\n"),
+    "a folded line": KNOWN.replace(b"12\r\n", b"12\r\n 3\r\n"),
+    "an empty line before it": b"\r\n" + KNOWN,
+    "a part": KNOWN[:-1],
+    "nothing but its beginning": KNOWN[:9],
+}
+
+
+def told(head: Head | int) -> object:
+    if isinstance(head, int):
+        return head
+    return head.environ, head.length, head.keep_alive, head.expects, head.rest
+
+
+@pytest.mark.parametrize("before", [1, 2, 3])
+@pytest.mark.parametrize("step", [0, 1, 50])
+@pytest.mark.parametrize("case", NEXT)
+def test_a_head_says_the_same_whatever_came_before_it_on_its_connection(case, step, before):
+    last = Last()
+    for _ in range(before):
+        read(KNOWN, last=last)
+
+    assert told(read(NEXT[case], step, last)) == told(read(NEXT[case], step))
+
+
+def test_what_is_done_with_one_environ_is_not_seen_in_the_next():
+    last = Last()
+    for number in range(5):
+        head = read(KNOWN, last=last)
+
+        assert isinstance(head, Head)
+        assert "mine" not in head.environ
+
+        head.environ["mine"] = number
+
+
+def test_a_head_that_came_twice_is_told_again_without_the_parser(monkeypatch):
+    last = Last()
+    read(KNOWN, last=last)
+    read(KNOWN.replace(b"12", b"7"), last=last)
+    monkeypatch.setattr("aura.protocol.HttpRequestParser", None)
+
+    head = read(KNOWN.replace(b"12", b"345") + b"body", last=last)
+
+    assert isinstance(head, Head)
+    assert (head.length, head.environ["CONTENT_LENGTH"], head.rest) == (345, "345", b"body")
 
 
 CHUNKED = {
