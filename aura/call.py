@@ -11,6 +11,21 @@ from .errors import Failure
 
 Json = dict[str, Any]
 
+
+class KnownBody(dict[str, Any]):
+    """A body that was read and checked of late: all calls that send the same bytes share it, and nobody changes it.
+
+    Args:
+        key: what the cache knows a call with it by, behind what that depends on besides; the one of the last call.
+    """
+
+    __slots__ = ("key",)
+
+    def __init__(self, body: Json) -> None:
+        super().__init__(body)
+        self.key: tuple[str, str, str, str, str | None] | None = None
+
+
 # Beyond it JSON's numbers are not exact, and no provider counts so far.
 MAX_COUNT = 2**53
 

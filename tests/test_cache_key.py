@@ -8,6 +8,7 @@ import timeit
 import pytest
 
 from aura.cache.key import key_of, tag
+from aura.call import KnownBody
 
 HELLO = {"messages": [{"role": "user", "content": "Hello"}]}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "minimum": 1}}}
@@ -108,6 +109,17 @@ def test_two_tenants_with_ten_thousand_prompts_share_nothing():
 
 def test_keys_begin_with_their_tenant_and_namespace():
     assert key(HELLO, tenant="acme", namespace="tests").startswith(tag("acme") + tag("tests"))
+
+
+def test_a_body_that_many_calls_share_has_the_key_of_each():
+    shared = KnownBody(HELLO)
+    scopes = [
+        (door, *rest) for door in ("chat", "messages") for rest in (("a", "", "p"), ("b", "", "p"), ("a", "n", "q"))
+    ]
+    for _ in range(2):
+        for scope in scopes:
+            for _ in range(2):
+                assert key_of(*scope, shared) == key_of(*scope, HELLO)
 
 
 def test_a_number_that_cannot_be_written_has_no_key():

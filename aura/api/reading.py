@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from gunicorn.http.errors import ParseException
 
 from .. import strict_json
-from ..call import Json
+from ..call import Json, KnownBody
 from ..errors import BadRequest, RequestTimeout, TooLarge, UnsupportedMediaType
 
 JSON = "application/json"
@@ -61,15 +61,19 @@ def read_json(request: HasEnviron, limit: int, check: Check | None = None) -> Js
     data = _read(environ, limit)
     if check is None:
         return _object(data)
-    return _checked(data, check) if len(data) <= _REMEMBERED else _checked.__wrapped__(data, check)
-
-
-@lru_cache(maxsize=128)
-def _checked(data: bytes, check: Check) -> Json:
-    """Parse and check a body. What the cache answers is sent again byte for byte, most of the time."""
+    if len(data) <= _REMEMBERED:
+        return _checked(data, check)
     body = _object(data)
     check(body)
     return body
+
+
+@lru_cache(maxsize=128)
+def _checked(data: bytes, check: Check) -> KnownBody:
+    """Parse and check a body. What the cache answers is sent again byte for byte, most of the time."""
+    body = _object(data)
+    check(body)
+    return KnownBody(body)
 
 
 def _object(data: bytes) -> Json:

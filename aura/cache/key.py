@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from ..call import Json
+from ..call import Json, KnownBody
 
 SCHEMA = 3
 # What does not change the answer, Aura's own options, and ``model``, which the plan's signature stands for.
@@ -76,8 +76,19 @@ def key_of(door: str, tenant: str, namespace: str, signature: str, body: Json) -
     Returns:
         Hexadecimal digits; None for a body that cannot be written canonically.
 
-    Takes about 5 µs for a short chat; never looks into what it need not.
+    Takes about 5 µs for a short chat, a tenth of that where it was asked for last of the same bytes.
     """
+    if body.__class__ is not KnownBody:
+        return _worked_out(door, tenant, namespace, signature, body)
+    known = body.key
+    if known is None or known[:4] != (door, tenant, namespace, signature):
+        key = _worked_out(door, tenant, namespace, signature, body)
+        known = body.key = door, tenant, namespace, signature, key
+    return known[4]
+
+
+def _worked_out(door: str, tenant: str, namespace: str, signature: str, body: Json) -> str | None:
+    """The key of a call; looks into nothing that it need not."""
     defaults, flags = _DEFAULTS, _FLAGS
     same = {
         name: value
