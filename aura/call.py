@@ -15,15 +15,21 @@ Json = dict[str, Any]
 class KnownBody(dict[str, Any]):
     """A body that was read and checked of late: all calls that send the same bytes share it, and nobody changes it.
 
+    What was worked out of it for the last call is kept with it, behind what that depends on besides:
+
     Args:
-        key: what the cache knows a call with it by, behind what that depends on besides; the one of the last call.
+        key: what the cache knows the call by.
+        needs: what the call needs of a target.
+        verdict: how demanding a judge found it.
     """
 
-    __slots__ = ("key",)
+    __slots__ = ("key", "needs", "verdict")
 
     def __init__(self, body: Json) -> None:
         super().__init__(body)
         self.key: tuple[str, str, str, str, str | None] | None = None
+        self.needs: tuple[str, str, Any] | None = None
+        self.verdict: tuple[Any, Verdict] | None = None
 
 
 # Beyond it JSON's numbers are not exact, and no provider counts so far.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 
 from .. import features
-from ..call import TIERS, Json, Tier, Verdict
+from ..call import TIERS, Json, KnownBody, Tier, Verdict
 from ..settings import ClassifierSettings
 from . import heuristic, learned, model
 
@@ -49,7 +49,22 @@ def build(settings: ClassifierSettings) -> Judge:
 def remembering(judge: Judge) -> Judge:
     """The judge that calls are judged by: one that remembers its verdicts of late, where the judge knows how."""
     own: Callable[[], Judge] | None = getattr(judge, "remembering", None)
-    return judge if own is None else own()
+    return judge if own is None else _Remembering(own())
+
+
+class _Remembering:
+    """A judge whose verdict on a body that many calls share is kept with the body."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+
+    def __call__(self, body: Json) -> Verdict:
+        if body.__class__ is not KnownBody:
+            return self._judge(body)
+        known = body.verdict
+        if known is None or known[0] is not self:
+            known = body.verdict = self, self._judge(body)
+        return known[1]
 
 
 def explain(body: Json, settings: ClassifierSettings) -> Json:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ..call import Call, Json, Model, Tier
+from ..call import Call, Json, KnownBody, Model, Tier
 from ..dialects.beyond import KEY, only_of
 from ..errors import BadRequest
 from ..estimate import estimate_tokens
@@ -134,6 +134,18 @@ def _speaks_anthropic(provider_type: str, base_url: str) -> bool:
 
 
 def needs_of(call: Call) -> Needs:
+    """What a call needs; read once of a body that many calls share."""
+    body = call.body
+    if body.__class__ is not KnownBody:
+        return _read(call)
+    known = body.needs
+    if known is None or known[0] != call.door or known[1] != call.grammar:
+        known = body.needs = call.door, call.grammar, _read(call)
+    needs: Needs = known[2]
+    return needs
+
+
+def _read(call: Call) -> Needs:
     """Read what a call needs, in one pass over its messages; nothing is looked into deeper than a part's type."""
     body, only, goes_on = call.body, "", False
     mask = EMBEDDINGS if call.door == "embeddings" else CHAT

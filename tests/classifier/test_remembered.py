@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from aura import classifier, features
+from aura.call import KnownBody
 from aura.classifier.learned import Turn, Turns
 from aura.settings import ClassifierSettings
 
@@ -75,6 +76,20 @@ def test_a_judge_that_is_asked_directly_remembers_nothing(read: list[str]) -> No
 
     assert judge({"messages": [_QUESTION]}) == judge({"messages": [_QUESTION]})
     assert len(read) == 3
+
+
+def test_a_body_that_many_calls_share_is_judged_once_by_each_judge(read: list[str]) -> None:
+    body = KnownBody({"messages": [_QUESTION]})
+    frugal = ClassifierSettings(type="learned", balanced_threshold=2.0, premium_threshold=3.0)
+    judges = [classifier.build(settings) for settings in (ClassifierSettings(type="learned"), frugal)]
+    expected = [judge(dict(body)) for judge in judges]
+    read.clear()
+
+    for remembered, verdict in zip(map(classifier.remembering, judges), expected, strict=True):
+        assert [remembered(body), remembered(body)] == [verdict, verdict]
+
+    assert len(read) == 2
+    assert expected[0] != expected[1]
 
 
 def test_turns_are_told_apart_by_all_that_is_looked_at_and_kept_as_numbers_within_a_bound() -> None:

@@ -4,7 +4,7 @@ import random as chance
 
 import pytest
 
-from aura.call import Tier
+from aura.call import KnownBody, Tier
 from aura.errors import BadRequest
 from aura.settings import ModelSettings
 
@@ -37,6 +37,17 @@ NEEDS = {
     "json_schema": {"response_format": SCHEMA},
     "json_object": {"response_format": {"type": "json_object"}},
 }
+
+
+@pytest.mark.parametrize("word", NEEDS)
+def test_a_body_that_many_calls_share_needs_what_it_needs_in_each(word):
+    made = router([provider("p", [ModelSettings("lacking", capabilities=frozenset()), "unknown-to-all"])])
+    asked = call(**NEEDS[word])
+    asked.body = KnownBody(asked.body)
+
+    plans = [made.plan(asked, judge(Tier.ECO), FLEET) for _ in range(2)]
+
+    assert [names(plan) for plan in plans] == [["p/unknown-to-all"]] * 2
 
 
 @pytest.mark.parametrize("word", NEEDS)
