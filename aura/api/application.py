@@ -39,6 +39,17 @@ class Door(NamedTuple):
     teardown: tuple[Hook, ...]
 
 
+class _Late:
+    """An attribute that Werkzeug sets with the others of its kind, as soon as one of them is read."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, request: Request, owner: type) -> Any:
+        Request.__init__(request, request.environ, populate_request=False)
+        return vars(request)[self._name]
+
+
 class _Request(Request):
     """The request of a door. What Werkzeug reads of every environ is read here when somebody asks for it."""
 
@@ -48,27 +59,23 @@ class _Request(Request):
         self.environ, self.door = environ, door
         self.url_rule, self.view_args = door.rule, {}
 
-    def __getattr__(self, name: str) -> Any:
-        if name not in _READ_LATE:
-            raise AttributeError(name)
-        super().__init__(self.environ, populate_request=False)
-        return getattr(self, name)
+    method, scheme, server, root_path = _Late("method"), _Late("scheme"), _Late("server"), _Late("root_path")
+    path, query_string, headers = _Late("path"), _Late("query_string"), _Late("headers")
+    remote_addr = _Late("remote_addr")
 
 
-_READ_LATE = frozenset(("method", "scheme", "server", "root_path", "path", "query_string", "headers", "remote_addr"))
+class _Globals:
+    """Flask's ``g``; a class with a ``__getattr__`` or ``__setattr__`` has slow attributes, all of them."""
 
-
-class _Globals(_AppCtxGlobals):
-    """Flask's ``g``, written to as other objects are."""
-
-    __setattr__ = object.__setattr__  # type: ignore[assignment]
+    get, pop, setdefault = _AppCtxGlobals.get, _AppCtxGlobals.pop, _AppCtxGlobals.setdefault
+    __contains__, __iter__, __repr__ = _AppCtxGlobals.__contains__, _AppCtxGlobals.__iter__, _AppCtxGlobals.__repr__
 
 
 class _Around(AppContext):
     """The application's context around that of a door's request; nobody is told of it (see ``_receivers``)."""
 
     def __init__(self, app: Flask) -> None:
-        self.app, self.url_adapter, self.g = app, None, _Globals()
+        self.app, self.url_adapter, self.g = app, None, _Globals()  # type: ignore[assignment]
         self._cv_tokens = [_cv_app.set(self)]
 
     def pop(self, exc: BaseException | None = None) -> None:  # noqa: ARG002  (Flask's)
