@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -25,20 +24,19 @@ Headers = list[tuple[str, str]]
 _MAX_JOINED = 65536
 # What belongs to one connection is the worker's to say, not the application's.
 _HOP = frozenset(("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"))
-_NAME, _VALUE = itemgetter(0), itemgetter(1)
 
 
 class _Form(NamedTuple):
     """How the headers of answers are written that have the same names in the same order.
 
     Args:
-        lines: with a place for each value that is sent.
+        lines: the pieces around each value that is sent, with a place between them for it.
         many: how many lines that are.
         length: the place of Content-Length among all values; -1 where there is none.
         kept: the places of the values that are sent; None: all are.
     """
 
-    lines: str
+    lines: list[str]
     many: int
     length: int
     kept: tuple[int, ...] | None
@@ -52,7 +50,7 @@ _MAX_FORMS = 512
 def _form(names: tuple[str, ...]) -> _Form:
     lower = [name.lower() for name in names]
     kept = tuple(place for place, name in enumerate(lower) if name not in _HOP)
-    lines = "".join(f"{names[place].replace('%', '%%')}: %s\r\n" for place in kept)
+    lines = [piece for place in kept for piece in (f"\r\n{names[place]}: ", "")]
     length = max((place for place, name in enumerate(lower) if name == "content-length"), default=-1)
     form = _Form(lines, len(kept), length, None if len(kept) == len(names) else kept)
     if len(_forms) < _MAX_FORMS:
@@ -93,12 +91,14 @@ class Reply:
         if exc_info is None and self._status:
             raise AssertionError("start_response was called twice")
         self._status = status
-        names, values = tuple(map(_NAME, headers)), tuple(map(_VALUE, headers))
+        names, values = zip(*headers, strict=True) if headers else ((), ())
         form = _forms.get(names) or _form(names)
         self._left = int(values[form.length]) if form.length >= 0 else None
         if form.kept is not None:
             values = tuple(values[place] for place in form.kept)
-        self._lines, self._count = form.lines % values, form.many
+        lines = form.lines.copy()
+        lines[1::2] = values
+        self._lines, self._count = "".join(lines), form.many
         return self.write
 
     def restart(self) -> None:
@@ -142,7 +142,7 @@ class Reply:
         if not self.begun:
             if self._left is None and self._sends_body:
                 self._left = 0
-                self._add("Content-Length: 0\r\n")
+                self._add("\r\nContent-Length: 0")
             self.write(b"")
         if self._sends_body:
             if self._chunked:
@@ -160,12 +160,12 @@ class Reply:
             self._chunked = self._modern
             self.keep_alive = self.keep_alive and self._modern
             if self._chunked:
-                self._add("Transfer-Encoding: chunked\r\n")
+                self._add("\r\nTransfer-Encoding: chunked")
         if not self.keep_alive:
-            self._add("Connection: close\r\n")
+            self._add("\r\nConnection: close")
         elif not self._modern:
-            self._add("Connection: keep-alive\r\n")
-        text = f"HTTP/1.1 {self._status}\r\nDate: {self._connection.worker.date}\r\n{self._lines}\r\n"
+            self._add("\r\nConnection: keep-alive")
+        text = f"HTTP/1.1 {self._status}\r\nDate: {self._connection.worker.date}{self._lines}\r\n\r\n"
         ends = self._count + 3
         if text.count("\n") != ends or text.count("\r") != ends:
             raise ValueError("a header of the answer holds a line break")
