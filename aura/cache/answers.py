@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -52,8 +52,7 @@ class Store(Work, Protocol):
         """Whether what lies beyond this host answers; None where nothing does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """An answer from the cache: its canonical JSON, its age in seconds, who gave it, what that left out, its cost."""
 
     data: bytes

@@ -61,12 +61,12 @@ def control_of(call: Call) -> Control:
         BadRequest: an option is not what it should be; ``param`` is its path.
     """
     body = call.body
+    if "cache-control" not in call.headers and "aura" not in body and "store" not in body:
+        return _ORDINARY
     header = call.headers.get("cache-control")
     own = body.get("aura")
     option = own.get("cache") if isinstance(own, dict) else None
     stored = body.get("store") is not False
-    if header is None and option is None and stored:
-        return _ORDINARY
     asked = _ORDINARY if option is None else _of_option(option)
     if header is not None:
         of_header = _of_header if len(header) <= _SHORT else _of_header.__wrapped__
