@@ -175,6 +175,10 @@ class Chunk:
     last: bool = False
     text: str = ""
 
+    def reworded(self, body: Json, content: bool) -> Chunk:
+        """The same step, said otherwise than the provider did."""
+        return Chunk(body, b"", self.name, content, self.finished, self.usage, self.last)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

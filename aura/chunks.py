@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from .call import Chunk, Json, Usage
 from .dialects import Writer
@@ -38,7 +37,7 @@ def with_heads(chunks: list[Chunk]) -> list[Chunk]:
         body = chunk.body
         if body is not None and body.get("object") == "":
             known = {key: body.get(key) or head.get(key) for key in _HEAD}
-            chunk = replace(chunk, body={**body, **known}, data=b"")  # noqa: PLW2901  (the same one, completed)
+            chunk = chunk.reworded({**body, **known}, chunk.content)  # noqa: PLW2901  (the same one, completed)
         told.append(chunk)
     return told
 
@@ -53,8 +52,12 @@ def up_to_last(chunks: list[Chunk]) -> tuple[list[Chunk], bool]:
     return chunks, False
 
 
-def says_something(chunk: Chunk) -> bool:
-    """Whether a chunk ends a silence: some servers fill it with deltas that hold nothing."""
+def says_something(chunks: list[Chunk]) -> bool:
+    """Whether some chunks end a silence: some servers fill it with deltas that hold nothing."""
+    return bool(chunks) and (chunks[0].content or any(map(_says_something, chunks)))
+
+
+def _says_something(chunk: Chunk) -> bool:
     if chunk.content or chunk.finished:
         return True
     choices = chunk.body.get("choices") if chunk.body else None

@@ -298,6 +298,7 @@ class Live:
         "_failure",
         "_reader",
         "_response",
+        "complete",
         "dialect",
         "skipped",
         "translation",
@@ -315,11 +316,7 @@ class Live:
         self._failure: Failure | None = None
         self._ended = False
         self._events = 0
-
-    @property
-    def complete(self) -> bool:
-        """Whether the terminal event was seen."""
-        return self._reader.complete
+        self.complete = False
 
     def pull(self, deadline: float) -> list[Chunk] | None:
         """Wait for the next bytes and read them; see :class:`Incoming`."""
@@ -328,32 +325,37 @@ class Live:
         if self._ended:
             self._check_not_empty()
             return None
-        data = self._begun or self._response.read_some(deadline)
-        self._begun = b""
+        if self._begun:
+            data, self._begun = self._begun, b""
+        else:
+            data = self._response.read_some(deadline)
         try:
             events = self._decoder.feed(data) if data else self._decoder.finish()
         except EventTooLarge as error:
             raise Failure(Reason.BAD_RESPONSE, str(error)) from None
-        self._ended = not data
         chunks = self._read(events)
-        if self._ended and not chunks and self._failure is None:
-            self._check_not_empty()
-            return None
-        return chunks
+        if data:
+            return chunks
+        self._ended = True
+        if chunks or self._failure is not None:
+            return chunks
+        self._check_not_empty()
+        return None
 
     def _read(self, events: list[Event]) -> list[Chunk]:
         """What came before an error in the same read is delivered first; the error is raised at the next pull."""
         chunks: list[Chunk] = []
-        feed = self._reader.feed
+        reader = self._reader
+        self._events += len(events)
         for event in events:
-            self._events += 1
             try:
-                chunks += feed(event)
+                chunks += reader.feed(event)
             except SHAPELESS:  # JSON, but of no shape that the grammar knows
                 self.skipped += 1
             except Failure as failure:
                 self._failure = self._clean(failure)
                 break
+        self.complete = reader.complete
         return chunks
 
     def _check_not_empty(self) -> None:

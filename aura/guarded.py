@@ -203,7 +203,7 @@ class Unmasked:
             if choice.get("finish_reason"):
                 said += [_chunk(body, choice, held) for held in stream.finish()]
         if changed:
-            chunk = replace(chunk, body={**body, "choices": new}, data=b"", text="")
+            chunk = chunk.reworded({**body, "choices": new}, chunk.content)
         if not said or not any(choice.get("delta") for choice in new):
             return [*said, chunk]
         return _in_order(chunk, said)
@@ -223,7 +223,7 @@ def _in_order(chunk: Chunk, held: list[Chunk]) -> list[Chunk]:
     ends = [{**choice, "delta": {}} for choice in body["choices"]]
     head = {key: value for key, value in body.items() if key != "usage"}
     first = Chunk({**head, "choices": words}, content=chunk.content)
-    return [first, *held, replace(chunk, body={**body, "choices": ends}, data=b"", content=False, text="")]
+    return [first, *held, chunk.reworded({**body, "choices": ends}, content=False)]
 
 
 def put_in_place(opened: Opened, mask: Mask) -> None:

@@ -19,6 +19,7 @@ from .call import Answer, Call, Chunk, Json, Usage
 from .chunks import says_something, tells_usage, up_to_last, with_heads
 from .dialects import Writer
 from .dialects.assembly import Assembler
+from .dialects.pieces import Piece
 from .errors import AuraError, Failure, Reason, ShuttingDown, UpstreamError
 from .estimate import estimate_tokens, text_tokens
 from .exchange import Incoming, Opened
@@ -69,6 +70,7 @@ class Relay:
         self._writer: Writer = self._front.writer(call)
         self._opener: gevent.Greenlet[Any, Any] | None = None
         self._opened: Opened | None = None
+        self._verbatim = False
         self._assembler = Assembler()
         self._size = 0
         self._usage: Usage | None = None
@@ -121,6 +123,7 @@ class Relay:
             raise found
         self._opened = found[0]
         self._opened.held = with_heads(self._opened.held)
+        self._verbatim = self._opened.incoming.dialect == self._front.name
         self._call.dropped = self._opened.incoming.translation.dropped
 
     def __iter__(self) -> Iterator[bytes]:
@@ -208,7 +211,7 @@ class Relay:
         for chunk in said:
             self._usage = chunk.usage or self._usage
             if chunk.body is not None:
-                self._remember(chunk.body, chunk.text)
+                self._remember(chunk.body)
         if complete:
             self._ledger.finish(self._call, 200)
             if not said[-1].last:
@@ -292,25 +295,27 @@ class Relay:
                 if data:
                     yield data
                 now = time.monotonic()
-                if any(map(says_something, chunks)):
+                if says_something(chunks):
                     spoken_at = alive_at = now
             if incoming.complete:
                 ends_at = min(ends_at, now + (AFTER_USAGE if tells_usage(chunks) else AFTER_FINISH))
-            until = min(ends_at, spoken_at + self._idle_gap(opened, spoken_at), self._deadline)
+            until = self._until(opened, spoken_at, ends_at)
             pulled = self._pull(incoming, until, alive_at + KEEP_ALIVE)
             now = time.monotonic()
             if pulled is None:
                 chunks = []
                 break
             chunks = pulled
-            if now >= alive_at + KEEP_ALIVE and not any(map(says_something, chunks)):
+            if now >= until and not incoming.complete:  # what comes all the time is never waited for
+                self._check(chunks, now)
+            if now >= alive_at + KEEP_ALIVE and not says_something(chunks):
                 alive_at = now
                 yield self._writer.alive
         yield self._end(opened, chunks)
 
     def _pull(self, incoming: Incoming, until: float, alive_at: float) -> list[Chunk] | None:
         """The next chunks; none after a silence that is no failure yet; None at the end of a whole answer."""
-        wake = min(until, alive_at)
+        wake = until if until < alive_at else alive_at
         try:
             chunks = incoming.pull(wake)
         except Failure as failure:
@@ -325,44 +330,47 @@ class Relay:
             if wake == until:
                 raise
             return []
-        if incoming.complete:
-            return chunks
-        if chunks is None:
+        if chunks is None and not incoming.complete:
             raise Failure(Reason.INTERRUPTED, "the stream ended without its terminal event")
-        now = time.monotonic()  # what comes all the time is never waited for
-        if now >= self._deadline:
-            raise _OutOfTime
-        if now >= until and not any(map(says_something, chunks)):
-            raise Failure(Reason.TIMEOUT)
         return chunks
 
-    def _idle_gap(self, opened: Opened, since: float) -> float:
+    def _check(self, chunks: list[Chunk], now: float) -> None:
+        """Let a stream that is late go on only if there is time left, and it says something at last."""
+        if now >= self._deadline:
+            raise _OutOfTime
+        if not says_something(chunks):
+            raise Failure(Reason.TIMEOUT)
+
+    def _until(self, opened: Opened, since: float, ends_at: float) -> float:
         """How long a stream may be silent; the last half of the call's time is left for who goes on with it."""
         long = opened.reasoning or self._assembler.in_tool_call
         gap = limits.LONG_IDLE_GAP if long else limits.IDLE_GAP
-        left = self._deadline - since
-        return gap if self._rescuer is None or left >= 2 * gap else min(gap, max(_LEAST_GAP, left / 2))
+        deadline = self._deadline
+        left = deadline - since
+        if left < 2 * gap and self._rescuer is not None:
+            gap = min(gap, max(_LEAST_GAP, left / 2))
+        return min(ends_at, since + gap, deadline)
 
     def _framed(self, chunks: list[Chunk]) -> bytes:
         """The bytes of some chunks, in the client's grammar."""
-        assert self._opened is not None
         keeping = self._size <= MAX_STORED
         for chunk in chunks:
+            if chunk.__class__ is Piece:  # its body need not be made
+                if keeping:
+                    self._assembler.say(chunk.text)
+                continue
             if chunk.usage is not None:
                 self._usage = chunk.usage
             if keeping and chunk.body is not None:
-                self._remember(chunk.body, chunk.text)
-        data = self._writer.write(chunks, self._opened.incoming.dialect == self._front.name)
+                self._remember(chunk.body)
+        data = self._writer.write(chunks, self._verbatim)
         self._size += len(data)
         return data
 
-    def _remember(self, body: Json, text: str) -> None:
+    def _remember(self, body: Json) -> None:
         """Put the answer together, to be stored or continued; what does not fit is passed on all the same."""
         try:
-            if text:
-                self._assembler.say(body, text)
-            else:
-                self._assembler.add(body)
+            self._assembler.add(body)
         except (AttributeError, KeyError, TypeError, ValueError):
             self._size = MAX_STORED + 1
 

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 
 MAX_EVENT = 8 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
-_CR = b"\r"[0]  # a number: bytes that are looked for with ``in`` are first tried as one, which costs an exception
+_CR = 13  # bytes that are looked for with ``in`` are first tried as a number, which costs an exception
+# The names of events by their lines. A cache of bounded size: grammars have some dozens.
+_names: dict[bytes, str] = {}
+_MAX_NAMES, _MAX_NAME = 256, 256
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -57,10 +60,10 @@ class Decoder:
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes; return the events that they complete."""
         # Most reads are whole events, of one line of data each: these are cut at once.
-        if self._clean and data[:6] == b"data: " and data[-2:] == b"\n\n" and _CR not in data:
-            parts = data[6:-2].split(b"\n\ndata: ")
-            if data.count(b"\n") == 2 * len(parts) and len(data) <= self._limit:
-                return [Event("", part) for part in parts]
+        if self._clean and data[-2:] == b"\n\n" and _CR not in data and len(data) <= self._limit:
+            events = _nameless(data) if data[:6] == b"data: " else _named(data)
+            if events:
+                return events
         if not data:
             return []
         events = self._lines(data)
@@ -113,7 +116,34 @@ class Decoder:
         elif line == b"data":
             self._data.append(b"")
         elif line[:6] == b"event:":
-            self._name = line[6:].strip().decode("utf-8", "replace")
+            self._name = _name(line)
+
+
+def _nameless(data: bytes) -> list[Event]:
+    """The events that some bytes are, if they are events of one line of data each and nothing else."""
+    lines = data.count(b"\n")
+    if lines == 2:
+        return [Event("", data[6:-2])]
+    parts = data[6:-2].split(b"\n\ndata: ")
+    return [Event("", part) for part in parts] if lines == 2 * len(parts) else []
+
+
+def _named(data: bytes) -> list[Event]:
+    """The same, where each has a line with its name first."""
+    events = []
+    for part in data[:-2].split(b"\n\n"):
+        line, found, said = part.partition(b"\ndata: ")
+        if not found or line[:7] != b"event: " or b"\n" in said or b"\n" in line:
+            return []
+        events.append(Event(_names.get(line) or _name(line), said))
+    return events
+
+
+def _name(line: bytes) -> str:
+    name = line[6:].strip().decode("utf-8", "replace")
+    if len(_names) < _MAX_NAMES and len(line) <= _MAX_NAME:
+        _names[line] = name
+    return name
 
 
 class LineDecoder:

@@ -58,16 +58,15 @@ class Assembler:
             elif delta.get("tool_calls") or delta.get("function_call"):
                 self.in_tool_call = True
 
-    def say(self, chunk: Json, text: str) -> None:
-        """Take the next chunk, which says nothing but a piece of the first choice's text."""
-        if not self._known.issuperset(chunk):
-            self._note_head(chunk)
-        if self._first is None:
+    def say(self, text: str) -> None:
+        """Take a further piece of the first choice's text, under a head that has been told."""
+        first = self._first
+        if first is None:
             choice = self._choices.setdefault(0, _Choice(0))
-            self._first = choice.texts.setdefault("content", [])
-        self._first.append(text)
-        if len(self._first) > _LOOSE:
-            self._first[:] = ["".join(self._first)]
+            first = self._first = choice.texts.setdefault("content", [])
+        first.append(text)
+        if len(first) > _LOOSE:
+            first[:] = ["".join(first)]
         self.in_tool_call = False
 
     def _note_head(self, chunk: Json) -> None:

@@ -50,10 +50,13 @@ class EventWriter:
                 return b"data: %b\n\n" % data.replace(b"\n", b" ")
         pieces: list[bytes] = []
         for chunk in chunks:
-            body = chunk.body
-            if body is None or (chunk.usage is not None and not self._wants_usage and not body.get("choices")):
-                continue
-            data = chunk.data if verbatim and chunk.data else orjson.dumps(body)
+            if verbatim and chunk.text and chunk.data:
+                data = chunk.data
+            else:
+                body = chunk.body
+                if body is None or (chunk.usage is not None and not self._wants_usage and not body.get("choices")):
+                    continue
+                data = chunk.data if verbatim and chunk.data else orjson.dumps(body)
             # Where the provider wrote the event on several lines, they are but white space in JSON.
             pieces += (b"data: ", data.replace(b"\n", b" "), b"\n\n")
         return b"".join(pieces)

@@ -21,6 +21,7 @@ from ..errors import Failure, Reason, reason_for_status
 from ..sse import Decoder, Event, LineDecoder
 from .assembly import plain_text
 from .beyond import KEY, without
+from .pieces import Alike, Piece
 from .plain import make_plain
 
 name = "openai"
@@ -148,10 +149,14 @@ class ChunkReader:
         self._expected = translation.choices
         self._finished: set[int] = set()
         self._open: set[int] = set()
+        self._alike = Alike(_text_of)
 
     def feed(self, event: Event) -> list[Chunk]:
         """Read one event; see :class:`aura.dialects.Reader`."""
         data = event.data
+        said = self._alike.text(data)
+        if said:
+            return [Piece(said, data, event.name)]
         if data[:6] == b"[DONE]":
             return self._done(data)
         body = orjson.loads(data)
@@ -163,6 +168,7 @@ class ChunkReader:
         if not usage and self._expected == 1 and choices.__class__ is list and len(choices) == 1:
             text = plain_text(choices[0])
             if text:
+                self._alike.learn(data, text)
                 return [Chunk(body, data, event.name, content=True, text=text)]
         chunk = Chunk(body, data, event.name)
         if choices:
@@ -221,6 +227,10 @@ class ChunkReader:
             self._open.discard(index)
             chunk.finished += 1
             self.complete = len(self._finished) >= self._expected
+
+
+def _text_of(body: Any) -> str:
+    return plain_text(body["choices"][0])
 
 
 def _check_said(delta: Json) -> None:

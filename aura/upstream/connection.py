@@ -34,7 +34,8 @@ class Connection:
 
     __slots__ = (
         "_head_count", "_head_size", "_headless", "_interim", "_parser", "_sent_all", "begun", "complete", "delimited",
-        "head", "headers", "keep_alive", "kept_since", "origin", "parts", "status", "surplus", "used", "wire",
+        "head", "headers", "keep_alive", "kept_since", "on_body", "origin", "parts", "status", "surplus", "used",
+        "wire",
     )  # fmt: skip
 
     def __init__(self, wire: Wire, origin: tuple[str, str, int]) -> None:
@@ -43,6 +44,7 @@ class Connection:
         self.used = False
         self.kept_since = 0.0
         self.parts: list[bytes] = []
+        self.on_body = self.parts.append  # llhttp calls it for each chunk: one call of Python's less
         self._parser: Any = HttpResponseParser(self)
         self._reset()
 
@@ -74,7 +76,7 @@ class Connection:
             pass  # what the provider said before it hung up may still be there: a 413, say
         try:
             while not self.head and (data := wire.receive(deadline)):
-                self.feed(data)
+                self._begin(data)
         except OSError:
             pass
         if not self.head:
@@ -95,25 +97,32 @@ class Connection:
         """
         try:
             data = self.wire.receive(deadline)
+            if data:
+                self._parser.feed_data(data)
+                return
         except OSError:
             raise Failure(Reason.INTERRUPTED) from None
-        if data:
-            self.feed(data)
-        elif self.delimited:
+        except (HttpParserError, HttpParserUpgrade) as error:
+            self._misread(error)
+            return
+        if self.delimited:
             self.complete = True
         else:
             raise Failure(Reason.INTERRUPTED)
 
-    def feed(self, data: bytes) -> None:
-        """Read bytes."""
+    def _misread(self, error: Exception) -> None:
+        if not self.complete:
+            cause = error.__context__
+            raise cause if isinstance(cause, Failure) else _bad("what came is not HTTP") from None
+        self.surplus = True
+
+    def _begin(self, data: bytes) -> None:
+        """Read bytes of the head."""
         self.begun = True
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
-            if not self.complete:
-                cause = error.__context__
-                raise cause if isinstance(cause, Failure) else _bad("what came is not HTTP") from None
-            self.surplus = True
+            self._misread(error)
         if not self.head:
             # A line without an end is never reported as a header.
             self._headless += len(data)
@@ -159,9 +168,6 @@ class Connection:
             self.delimited = "content-length" not in headers and status not in _BODILESS
         elif coding.lower() != "chunked":
             raise _bad("the transfer coding is unknown")
-
-    def on_body(self, body: bytes) -> None:
-        self.parts.append(body)
 
     def on_message_complete(self) -> None:
         if self.head:

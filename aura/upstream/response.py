@@ -107,7 +107,9 @@ class Response(requests.Response):
         Raises:
             Failure: ``INTERRUPTED`` if it breaks off, ``BAD_RESPONSE`` if it cannot be read, ``TIMEOUT`` (read again).
         """
-        connection, inflate = self._held(), self._inflate
+        connection, inflate = self._connection, self._inflate
+        if connection is None:
+            raise _closed()
         parts = connection.parts
         while True:
             if inflate is not None:
@@ -130,7 +132,7 @@ class Response(requests.Response):
 
     def _held(self) -> Connection:
         if self._connection is None:
-            raise ValueError("the answer is closed")
+            raise _closed()
         return self._connection
 
     def close(self, over: bool = False) -> None:
@@ -227,6 +229,10 @@ def _inflater(headers: dict[str, str]) -> _Inflater | None:
     if coding == "deflate":
         return _Inflater(_DEFLATE)
     raise Failure(Reason.BAD_RESPONSE, "the answer is compressed in an unknown way")
+
+
+def _closed() -> ValueError:
+    return ValueError("the answer is closed")
 
 
 def _too_large() -> Failure:

@@ -173,7 +173,8 @@ class Wire:
             return False
         except OSError:
             return True
-        self._resume()
+        if self._paused:
+            self._resume()
         self._incoming.write(data)
         self._early += self._decrypt()
         return not data or bool(self._early)
@@ -205,14 +206,14 @@ class Wire:
                 if not awake:
                     raise Failure(Reason.TIMEOUT) from None
                 data = None
-            self._resume()
+            if self._paused:
+                self._resume()
             if data is not None:
                 return data
 
     def _resume(self) -> None:
-        if self._paused:
-            self._paused = False
-            self._watcher.start(self._readable)
+        self._paused = False
+        self._watcher.start(self._readable)
 
     def _decrypt(self) -> bytes:
         """What the records that have come hold; no bytes if none is complete."""
