@@ -8,6 +8,7 @@ from .. import sse
 from ..call import Call, Chunk, Json, Model, Translation
 from ..errors import AuraError
 from . import openai
+from .pieces import Piece, saying
 
 name = openai.name
 MEDIA_TYPE = "text/event-stream"
@@ -41,6 +42,8 @@ class EventWriter:
 
     def __init__(self, wants_usage: bool) -> None:
         self._wants_usage = wants_usage
+        self._head: Json | None = None
+        self._before = self._behind = b""
 
     def write(self, chunks: list[Chunk], verbatim: bool) -> bytes:
         """Write some chunks; a usage that was not asked for is left out."""
@@ -52,6 +55,8 @@ class EventWriter:
         for chunk in chunks:
             if verbatim and chunk.text and chunk.data:
                 data = chunk.data
+            elif isinstance(chunk, Piece) and chunk.head is not None:
+                data = self._worded(chunk.head, chunk.text)
             else:
                 body = chunk.body
                 if body is None or (chunk.usage is not None and not self._wants_usage and not body.get("choices")):
@@ -60,6 +65,13 @@ class EventWriter:
             # Where the provider wrote the event on several lines, they are but white space in JSON.
             pieces += (b"data: ", data.replace(b"\n", b" "), b"\n\n")
         return b"".join(pieces)
+
+    def _worded(self, head: Json, text: str) -> bytes:
+        """The chunk that says a piece of text; what is the same in all of them is written once."""
+        if head is not self._head:
+            self._head = head
+            self._before, _, self._behind = orjson.dumps(saying(head, "")).rpartition(b'""')
+        return self._before + orjson.dumps(text) + self._behind
 
     def comment(self, text: str) -> bytes:
         """Write a comment."""

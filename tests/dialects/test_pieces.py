@@ -5,10 +5,11 @@ import random
 import orjson
 import pytest
 
-from aura.call import Translation
-from aura.dialects import openai
+from aura.call import Call, Translation
+from aura.dialects import anthropic, openai
 from aura.dialects.assembly import plain_text
 from aura.dialects.pieces import Alike, Piece
+from aura.fronts import FRONTS
 from aura.sse import Event
 
 HEAD = {
@@ -139,3 +140,80 @@ def test_a_stream_of_several_choices_is_always_parsed():
     one = reader(choices=2)
     read = [one.feed(Event("", orjson.dumps(chunk(text))))[0] for text in "abc"]
     assert all(type(each) is not Piece for each in read)
+
+
+def anthropics(draw):
+    """The events of a stream, with whatever may come between pieces of text."""
+    yield {"type": "message_start", "message": {"id": "msg_1", "model": "m", "usage": {"input_tokens": 3}}}
+    for index in range(draw.randrange(1, 5)):
+        kind = draw.choice(["text", "text", "thinking", "tool_use"])
+        begun = {"text": {"text": ""}, "thinking": {"thinking": ""}, "tool_use": {"id": "t", "name": "f", "input": {}}}
+        if draw.random() < 0.8 or kind == "tool_use":
+            yield {"type": "content_block_start", "index": index, "content_block": {"type": kind, **begun[kind]}}
+        for _ in range(draw.randrange(12)):
+            text = draw.choice(TEXTS) + draw.choice(TEXTS)
+            delta = {
+                "text": {"type": "text_delta", "text": text},
+                "thinking": {"type": "thinking_delta", "thinking": text},
+                "tool_use": {"type": "input_json_delta", "partial_json": text},
+            }
+            said = kind if draw.random() < 0.9 or kind == "tool_use" else draw.choice(["text", "thinking"])
+            at = index if draw.random() < 0.9 else draw.randrange(5)
+            yield {"type": "content_block_delta", "index": at, "delta": delta[said]}
+            if draw.random() < 0.1:
+                yield {"type": "ping"}
+        yield {"type": "content_block_stop", "index": index}
+    yield {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}}
+    yield {"type": "message_stop"}
+
+
+def outcomes(events, client, parsed, monkeypatch):
+    """What a client of a grammar gets of Anthropic's events, and what the chunks say."""
+    if parsed:
+        monkeypatch.setattr(Alike, "text", lambda *_: "")
+    one = anthropic.reader(Translation(body={}, model="m", created=1))
+    writer = FRONTS[client].writer(Call(id="r", body={"messages": []}, grammar=client, native={}))
+    chunks, written = [], []
+    for event in events:
+        try:
+            read = one.feed(event)
+        except ValueError:
+            written.append(b"skipped")
+            continue
+        chunks += read
+        written.append(writer.write(read, verbatim=client == "anthropic"))
+    return told(chunks), written, writer.end()
+
+
+@pytest.mark.parametrize("client", ["openai", "anthropic", "ollama"])
+@pytest.mark.parametrize("seed", range(20))
+def test_anthropics_pieces_say_what_a_parser_reads(client, seed, monkeypatch):
+    draw = random.Random(seed)
+    events = []
+    for body in anthropics(draw):
+        data = orjson.dumps(body)[:-1] + b" " * draw.randrange(5) + b"}"
+        events.append(Event(body["type"] if draw.random() < 0.9 else "", data))
+    known = outcomes(events, client, False, monkeypatch)
+    assert known == outcomes(events, client, True, monkeypatch)
+
+
+def test_anthropics_pieces_are_not_parsed_again():
+    events = [
+        {"type": "message_start", "message": {"id": "msg_1", "model": "m"}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}} for text in "abc"),
+    ]
+    one = anthropic.reader(Translation(body={}))
+    chunks = [chunk for event in events for chunk in one.feed(Event(event["type"], orjson.dumps(event)))]
+    assert [type(each) for each in chunks[-2:]] == [Piece] * 2
+    assert chunks[-1].body["choices"][0]["delta"] == {"content": "c"}
+
+
+@pytest.mark.parametrize("client", ["anthropic", "responses", "ollama", "completions"])
+def test_pieces_are_written_as_what_they_say(client):
+    def written(fresh):
+        writer = FRONTS[client].writer(Call(id="r", body={"messages": []}, grammar=client, native={}, clock=None))
+        chunks = read([orjson.dumps(chunk(text)) for text in TEXTS], fresh)
+        return [writer.write([each], verbatim=False) for each in chunks]
+
+    assert written(fresh=False) == written(fresh=True)

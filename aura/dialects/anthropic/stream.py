@@ -8,17 +8,25 @@ import orjson
 
 from ...call import Chunk, Json, Translation
 from ...sse import Event
+from ..pieces import Alike, Piece
 from .errors import failure
 from .formats import content_of
 from .response import THOUGHTS, end_in, head_in, name_in, refusal_in, says_more
 from .usage import added, merged, service_tier_in, usage_in, usage_json
 
+_DELTA = "content_block_delta"
 _UNANNOUNCED = {"text_delta": "text", "thinking_delta": "thinking"}
 
 
 def reader(translation: Translation) -> EventReader:
     """Begin to read a streamed answer."""
     return EventReader(translation)
+
+
+def _text_of(body: Any) -> str:
+    """The text of an event that is a piece of one; empty for any other."""
+    text = body["delta"]["text"] if body["type"] == _DELTA and body["delta"]["type"] == "text_delta" else ""
+    return text if isinstance(text, str) else ""
 
 
 class _Block:
@@ -69,6 +77,8 @@ class EventReader:
         self._told: Json = {}
         self._before: Json = {}
         self._open: dict[int, _Block] = {}
+        self._alike = Alike(_text_of)
+        self._speaking: list[str] = []  # the pieces of the block that such events belong to
         self._blocks: list[Json] = []
         self._calls = 0
         self._stop: Json = {}
@@ -81,6 +91,10 @@ class EventReader:
         """Read one event; see :class:`aura.dialects.Reader`."""
         if self.complete:
             return []
+        said = self._alike.text(event.data)
+        if said:
+            self._speaking.append(said)
+            return [Piece(said, event.data, event.name or _DELTA, self._head)]
         body = orjson.loads(event.data)
         try:
             chunks = self._read(body, event)
@@ -88,14 +102,17 @@ class EventReader:
             raise ValueError("an event has not the shape of its type") from None
         # Of what one event says, the first chunk carries its bytes.
         if chunks:
-            chunks[0].data, chunks[0].name = event.data, event.name or body["type"]
+            first = chunks[0]
+            first.data, first.name = event.data, event.name or body["type"]
+            if first.text:
+                self._alike.learn(first.data, first.text)
             return chunks
         return [Chunk(None, event.data, event.name or body["type"])]
 
     def _read(self, body: Any, event: Event) -> list[Chunk]:
         chunks: list[Chunk] = []
         kind = body.get("type") or event.name
-        if kind == "content_block_delta":
+        if kind == _DELTA:
             chunks = self._delta(body["delta"], body["index"])
         elif kind == "content_block_start":
             chunks = self._begin(body["index"], dict(body["content_block"]))
@@ -121,6 +138,7 @@ class EventReader:
             chunks.append(self._chunk({"content": ""}, message))
         else:
             self._open.clear()
+            self._alike.forget()
             self._before, self._told, self._stop = self._usage(), {}, {}
         self._told = merged(self._told, usage)
         if self._told:
@@ -139,6 +157,7 @@ class EventReader:
         return Chunk({**head, "choices": [choice]}, content=content)
 
     def _begin(self, index: int, body: Json) -> list[Chunk]:
+        self._alike.forget()
         block = _Block(body)
         chunks: list[Chunk] = []
         if block.kind == "tool_use":
@@ -204,7 +223,14 @@ class EventReader:
             return [Chunk(None, content=True)]
         if self._answered:
             return []
-        return [self._chunk({"content": text}, content=True)]
+        begun = self._head is not None
+        chunk = self._chunk({"content": text}, content=True)
+        if begun:
+            chunk.text = text
+        if self._speaking is not block.pieces:
+            self._alike.forget()
+            self._speaking = block.pieces
+        return [chunk]
 
     def _release(self) -> list[Chunk]:
         """Say the text that was held: it is the answer after all."""
@@ -234,6 +260,7 @@ class EventReader:
 
     def _close(self, index: int) -> list[Chunk]:
         """A block ends: what can only be told whole is told now."""
+        self._alike.forget()
         block = self._open.pop(index)
         chunks: list[Chunk] = []
         called = block.answer or block.call is not None

@@ -18,6 +18,7 @@ from ... import sse
 from ...call import Call, Chunk, Json
 from ...errors import AuraError
 from ..counts import usage_or_guess
+from ..pieces import Piece
 from .calls import Calls
 from .errors import error_out
 from .outbound import Client, blocks_out, head_out, stop_out, thoughts_out, usage_out
@@ -26,6 +27,9 @@ PING = sse.encode(b'{"type": "ping"}', "ping")
 _THOUGHT = ("reasoning_content", "reasoning")
 # How a block's content is told behind its beginning.
 _DELTAS = {"text": ("text_delta", "text"), "thinking": ("thinking_delta", "thinking")}
+_TEXT = sse.encode(
+    b'{"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":%b}}', "content_block_delta"
+)
 
 
 def writer(call: Call) -> EventWriter:
@@ -62,10 +66,13 @@ class EventWriter:
         if not (verbatim or self._begun):  # an answer that is there as a whole begins with what it took
             self._usage = next((told for chunk in reversed(chunks) if (told := (chunk.body or {}).get("usage"))), None)
         for chunk in chunks:
-            body = chunk.body
             if verbatim and chunk.data:
                 self._pass_on(chunk)
-            elif body is not None and not self._over:
+            elif self._over:
+                break
+            elif self._open == "text" and isinstance(chunk, Piece):
+                self._text(chunk.text)
+            elif (body := chunk.body) is not None:
                 self._note(body)
                 if not verbatim:
                     hidden = self._say(body) or hidden
@@ -221,9 +228,16 @@ class EventWriter:
         if self._open != kind:
             empty: Json = {"type": kind, kind: ""}
             self._begin_block({**empty, "signature": ""} if kind == "thinking" else empty)
+        if kind == "text":
+            self._text(text)
+            return
         named, key = _DELTAS[kind]
         self._letters += len(text)
         self._told({"type": named, key: text})
+
+    def _text(self, text: str) -> None:
+        self._letters += len(text)
+        self._pieces.append(_TEXT % (self._index, orjson.dumps(text)))
 
     # Events
 
