@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 
 import orjson
@@ -289,7 +290,7 @@ def test_the_change_that_flips_a_decision_does_so(prompt):
     for flip in found["flips"]:
         values = [*measures.values]
         values[features.NAMES.index(flip["feature"])] = flip["to"]
-        score, probabilities = model.load().score(features.Measures(values, measures.tokens, measures.option_tokens))
+        score, probabilities = model.load().score(replace(measures, values=values))
         assert flip["tier"] == learned.decide(score, probabilities, 0.4, 0.7) != found["tier"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -172,7 +174,7 @@ _PIECES = st.sampled_from([*_WORDS.split(), *_BLANKS.split("|")])
 @given(st.one_of(st.text(max_size=200), st.lists(st.one_of(_PIECES, st.characters()), max_size=60).map("".join)))
 def test_the_quick_way_to_tokens_finds_what_their_expression_finds(text):
     text = text.strip()
-    signs = tokens.signs_of(text)
+    _, signs = tokens.marks_of(text)
     whole = tokens.single_blanks(text, signs)
 
     assert " ".join(text.split()) == whole
@@ -210,3 +212,16 @@ def test_white_space_makes_no_difference(words):
 @given(st.text(st.characters(max_codepoint=0x17F, exclude_characters="ßŉİıſµ"), max_size=200))
 def test_letter_case_makes_no_difference(prompt):
     assert measured(prompt.lower()) == measured(prompt.upper())
+
+
+@given(st.one_of(st.text(max_size=200), st.lists(st.one_of(_PIECES, st.characters()), max_size=60).map("".join)))
+def test_what_is_counted_in_the_text_is_as_often_among_its_tokens(text):
+    found = read(text)
+
+    bag, words, numbers = features._kinds(found)
+
+    counted = Counter(found.tokens)
+    others = {token: count for token, count in counted.items() if not token[0].isalpha()}
+    assert others == bag
+    assert words == counted.keys() - others.keys()
+    assert numbers == {token: count for token, count in others.items() if token[0].isdigit()}

@@ -10,12 +10,13 @@ both ends is bent so that 0 and 1 are never reached.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from itertools import compress
+from itertools import chain, compress, pairwise
 from math import exp, fsum, log1p, sqrt
+from operator import getitem
 from typing import Any
 
 import orjson
@@ -29,11 +30,30 @@ _WORDS = features.NAMES.index("words")
 # Phrases are damped where few are known.
 _FEW = 5.0
 _END = 0.1
+_COUNTS = 40
 
-# The edges of a feature, and what a value between them adds: to the score and to the two logits.
-Step = tuple[list[float], list[tuple[float, float, float]]]
+# What a value adds: to the score and to the two logits.
+Adds = tuple[float, float, float]
 # The score before its ends are bent, and the logits of BALANCED and PREMIUM against ECO.
 Sums = tuple[float, float, float]
+
+
+class Step(dict[float, Adds]):
+    """What each value of a feature adds. Most are small counts: those are looked up, others found between edges.
+
+    Args:
+        edges: the values at which anything changes, in order.
+        adds: what is added up to the first edge, and behind each.
+    """
+
+    __slots__ = ("_adds", "edges")
+
+    def __init__(self, edges: list[float], adds: list[Adds]) -> None:
+        self.edges, self._adds = edges, adds
+        super().__init__({count: adds[bisect_left(edges, count)] for count in range(_COUNTS)})
+
+    def __missing__(self, value: float) -> Adds:
+        return self._adds[bisect_left(self.edges, value)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +67,8 @@ class Model:
     steps: tuple[Step, ...]
     exam_steps: tuple[Step, ...]
     phrases: dict[Term, float]
-    known: frozenset[Term]
+    words: frozenset[str]
+    pairs: frozenset[tuple[str, str]]
     gain_at: tuple[tuple[float, float], ...]
 
     def score(self, measures: Measures) -> tuple[float, tuple[float, float, float]]:
@@ -69,8 +90,8 @@ class Model:
         if values[_OPTIONS] >= EXAM:
             total += self.exam
             steps = self.exam_steps
-        for (edges, adds), value in compress(zip(steps, values, strict=True), values):
-            more, to_balanced, to_premium = adds[bisect_left(edges, value)]
+        # A value of zero adds nothing.
+        for more, to_balanced, to_premium in map(getitem, compress(steps, values), filter(None, values)):
             total += more
             balanced += to_balanced
             premium += to_premium
@@ -78,9 +99,14 @@ class Model:
 
     def phrasing(self, measures: Measures) -> float:
         """What the known words and pairs of neighbours add, each once."""
-        found = self.known.intersection(measures.terms())
+        words: Set[str] = self.words & measures.distinct
+        pairs: Set[tuple[str, str]] = self.pairs.intersection(measures.pairs())
+        if options := measures.option_tokens:
+            words |= self.words.intersection(options)
+            pairs |= self.pairs.intersection(pairwise(options))
         # An exact sum does not depend on how strings hash: all processes agree to the last digit.
-        return fsum(map(self.phrases.__getitem__, found)) / sqrt(len(found) + _FEW)
+        found: Iterator[Term] = chain(words, pairs)
+        return fsum(map(self.phrases.__getitem__, found)) / sqrt(len(words) + len(pairs) + _FEW)
 
     def moved(self, sums: Sums, measures: Measures, place: int, value: float) -> Sums:
         """What the sums would be if one feature had another value; like a new sum, but for the last digits."""
@@ -88,9 +114,9 @@ class Model:
         if place == _OPTIONS and (value >= EXAM) != (values[_OPTIONS] >= EXAM):
             changed = [*values]
             changed[place] = value
-            return self.sums(Measures(changed, measures.tokens, measures.option_tokens))
-        edges, adds = (self.exam_steps if values[_OPTIONS] >= EXAM else self.steps)[place]
-        before, after = adds[bisect_left(edges, values[place])], adds[bisect_left(edges, value)]
+            return self.sums(replace(measures, values=changed))
+        step = (self.exam_steps if values[_OPTIONS] >= EXAM else self.steps)[place]
+        before, after = step[values[place]], step[value]
         total, balanced, premium = sums
         total += after[0] - before[0]
         if place == _WORDS:
@@ -102,10 +128,8 @@ class Model:
         values = measures.values
         exam = values[_OPTIONS] >= EXAM
         found = {"base": self.base}
-        for name, (edges, adds), value in zip(
-            features.NAMES, self.exam_steps if exam else self.steps, values, strict=True
-        ):
-            found[name] = adds[bisect_left(edges, value)][0]
+        for name, step, value in zip(features.NAMES, self.exam_steps if exam else self.steps, values, strict=True):
+            found[name] = step[value][0]
         found[features.NAMES[_WORDS]] += self.length * log1p(values[_WORDS])
         if exam:
             found["options"] += self.exam
@@ -116,7 +140,7 @@ class Model:
 
     def edges(self) -> list[list[float]]:
         """For each feature the values at which anything changes, in order."""
-        return [edges for edges, _ in self.steps]
+        return [step.edges for step in self.steps]
 
     def gain(self, score: float) -> float:
         """The mean gain of a strong over a weak model that was seen at a score, between 0 and 1."""
@@ -167,7 +191,8 @@ def read(data: dict[str, Any]) -> Model:
         steps=steps,
         exam_steps=exam_steps,
         phrases=phrases,
-        known=frozenset(phrases),
+        words=frozenset(term for term in phrases if isinstance(term, str)),
+        pairs=frozenset(term for term in phrases if isinstance(term, tuple)),
         gain_at=tuple((score, gain) for score, gain in data["gain_at"]),
     )
 
@@ -177,8 +202,8 @@ def _steps(step: dict[str, Any] | None) -> tuple[Step, Step]:
     edges, rows = (step["edges"], step["adds"]) if step else ([], [])
     nothing = (0.0, 0.0, 0.0)
     return (
-        (edges, [nothing, *((gain + tier, *logits) for gain, tier, *logits in rows)]),
-        (edges, [nothing, *((gain, *logits) for gain, _, *logits in rows)]),
+        Step(edges, [nothing, *((gain + tier, *logits) for gain, tier, *logits in rows)]),
+        Step(edges, [nothing, *((gain, *logits) for gain, _, *logits in rows)]),
     )
 
 

@@ -8,8 +8,9 @@ is the classifier's to know.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, filterfalse, pairwise
 from operator import add, itemgetter
@@ -18,6 +19,7 @@ from ..call import Json
 from . import lexicon, scripts
 from .surroundings import apart
 from .text import Text, read
+from .tokens import DIGITS, INSIDE
 
 _SIZE = """
     words ask_words material_words characters word_length long_words very_long_words sentences sentence_words
@@ -42,6 +44,7 @@ NAMES: tuple[str, ...] = (
 )
 
 _SURROUNDINGS = NAMES.index(_CONVERSATION.split(maxsplit=1)[0])
+_APART = (0,) * len(_CONVERSATION.split())
 
 # Not counts, but shares and means.
 FRACTIONS = frozenset(
@@ -56,19 +59,29 @@ _FIRST = ("who_when_where", "what", "which", "why", "how", "conditional")
 _OPENINGS: dict[str | None, tuple[int, ...]] = {
     opening: (*[opening == name for name in _FIRST], opening in _ORDERS) for opening in (None, *lexicon.CLASSES)
 }
-_hard, _hard_kinds = itemgetter(*_HARD), itemgetter(*_HARD_KINDS)
 _PLAIN = frozenset(("who_when_where", "what", "which", "how"))
 
-Counts = dict[str | None, int]
-_class_of = lexicon.WORDS.get
-_NONE: Counts = dict.fromkeys(lexicon.CLASSES, 0)
-_NO_TOPIC = dict.fromkeys(lexicon.TOPICS, 0)
-_TOPICAL = frozenset(word for word, name in lexicon.WORDS.items() if name in _NO_TOPIC)
-_every_class = itemgetter(*lexicon.CLASSES)
-_every_topic = itemgetter(*lexicon.TOPICS)
+# Counts of classes stand in the order of the names.
+_CLASS = {name: place for place, name in enumerate(lexicon.CLASSES)}
+_TOPIC = {name: place for place, name in enumerate(lexicon.TOPICS)}
+_NO_CLASS, _NO_TOPIC = [0] * len(_CLASS), [0] * len(_TOPIC)
+
+
+def _counts_of(names: Iterable[str]) -> Callable[[Sequence[int]], tuple[int, ...]]:
+    return itemgetter(*map(_CLASS.__getitem__, names))
+
+
+_class_of = {word: _CLASS[name] for word, name in lexicon.WORDS.items()}.get
+_PAIR_CLASS = {pair: _CLASS[name] for pair, name in lexicon.PAIRS.items()}
+_PAIRS = frozenset(_PAIR_CLASS)
+_FOREIGN = _CLASS["foreign"]
+_TOPIC_OF = {word: _TOPIC[name] for word, name in lexicon.WORDS.items() if name in _TOPIC}
+_TOPICAL = frozenset(_TOPIC_OF)
+_topics, _hard, _hard_kinds = _counts_of(lexicon.TOPICS), _counts_of(_HARD), _counts_of(_HARD_KINDS)
+_ASKED = "brevity classify translate lookup summarise explain prove what constraint depth analyse design"
+_asked, _codes = _counts_of(_ASKED.split()), _counts_of(("code_noun", "code_verb", "code_hard"))
 _COMMON = frozenset(word for word, name in lexicon.WORDS.items() if name in ("common", "what", "conditional"))
-_PAIRS = frozenset(lexicon.PAIRS)
-_HEAVY_MATHS = frozenset("∫∑∏√∂∇∞≤≥≠≡∈∀∃→⇒⇔⊂⊃∪∩∧∨¬±×÷π∼~^")
+_HEAVY_MATHS = frozenset("∫∑∏√∂∇∞≤≥≠≡∈∀∃→⇒⇔⊂⊃∪∩∧∨¬±×÷∼~^")
 _MONEY = frozenset("€£¥₹₽")
 _SENTENCE_ENDS = (".", "?", "!")
 _CODE_MARKS = ("```", "==", "();", "->", "=>", "</", "/>", "!=", "::", ">>>", "){", ") {", "[/")
@@ -78,6 +91,11 @@ _ENDS = (".", "?", "!", "。", "？", ":", "`")
 # Signs of other scripts, by the place of their like in the list of structure.
 _WIDE = ((5, "•"), (6, "…"), (7, "？؟"), (8, "！"), (9, "“”「«"), (10, "（"), (11, "："), (12, "，、"))
 _PRICE = re.compile(r"\$ ?\d")
+# A sign of mathematics that is a letter.
+_PI = "π"
+_NUMBERED = DIGITS | {"_"}
+# From this many on, how often words occur is counted in one look at all tokens.
+_MANY = 12
 
 
 Term = str | tuple[str, str]
@@ -90,116 +108,144 @@ class Measures:
     Args:
         values: one number for each of :data:`NAMES`.
         tokens: words, numbers and signs of the last user turn.
+        distinct: each of them once.
+        neighbours: each pair of neighbours among them once, where that is known.
         option_tokens: those of the answers that it lists.
     """
 
     values: list[float]
     tokens: Sequence[str]
+    distinct: Set[str]
+    neighbours: set[tuple[str, str]] | None
     option_tokens: Sequence[str]
+
+    def pairs(self) -> Iterable[tuple[str, str]]:
+        """The pairs of neighbours among the tokens; some may come more than once."""
+        return pairwise(self.tokens) if self.neighbours is None else self.neighbours
 
     def terms(self) -> Iterator[Term]:
         """The tokens and the pairs of neighbours; some come more than once."""
-        return chain(self.tokens, pairwise(self.tokens), self.option_tokens, pairwise(self.option_tokens))
+        return chain(self.distinct, self.pairs(), self.option_tokens, pairwise(self.option_tokens))
 
 
 def measure(body: Json) -> Measures:
     """Measure an OpenAI chat body; what is not as it should be counts as absent."""
     prompt, surroundings = apart(body)
     found = turn(prompt)
-    return Measures(joined(found.values, surroundings), found.tokens, found.option_tokens)
+    found.values = joined(found.values, surroundings)
+    return found
 
 
 def joined(turn: Sequence[float], surroundings: Sequence[float]) -> list[float]:
     """One number for each of :data:`NAMES`, of those of a turn and those of what surrounds it."""
-    return [*turn[:_SURROUNDINGS], *surroundings, *turn[_SURROUNDINGS:]]
+    values = [*turn]
+    values[_SURROUNDINGS : _SURROUNDINGS + len(surroundings)] = surroundings
+    return values
 
 
 def turn(prompt: str) -> Measures:
-    """Measure a user's turn by itself: numbers of what surrounds it are not among the values."""
+    """Measure a user's turn by itself: the numbers of what surrounds it are zero."""
     text = read(prompt)
-    asks, about = _classes(text)
-    words, numbers, others = _kinds(text.bag)
-    ends = [sign for sign in _SENTENCE_ENDS if sign in text.bag]
-    size = _size(text, words, len(text.tokens) - others, ends)
+    # Of a short text, pairs of neighbours are looked through more than once.
+    pairs = set(pairwise(text.tokens)) if text.ask is text.tokens else None
+    asks = _asks(text, pairwise(text.ask) if pairs is None else pairs)
+    bag, words, numbers = _kinds(text)
+    ends = [sign for sign in _SENTENCE_ENDS if sign in bag]
+    size = _size(text, words, bag, ends)
     values = [
         *size,
-        *_structure(text, numbers),
-        *_signs(text, numbers),
+        *_structure(text, bag, numbers),
+        *_signs(text, bag, numbers),
         *_form(text, asks, size[0], ends),
         *_language(text, asks),
-        *_every_class(asks),
-        *about,
+        *_APART,
+        *asks,
+        *_about(text, asks),
     ]
-    return Measures(values, text.tokens, text.option_tokens)
+    return Measures(values, text.tokens, text.distinct, pairs, text.option_tokens)
 
 
-def _kinds(bag: Counter[str]) -> tuple[list[str], list[str], int]:
-    """The distinct words, the distinct numbers, and how many tokens are no words."""
-    words = [*filter(str.isalpha, bag)]
-    numbers, others = [], 0
-    for token in filterfalse(str.isalpha, bag):
-        if token[0].isalpha():
-            words.append(token)
-            continue
-        others += bag[token]
-        if token[0].isdigit():
-            numbers.append(token)
-    return words, numbers, others
+def _occurrences(tokens: Sequence[str], words: Set[str]) -> dict[str, int]:
+    """How often each of some words is among tokens."""
+    if len(words) >= _MANY:
+        return Counter(filter(words.__contains__, tokens))
+    # Each stands between blanks of its own, so that neighbours that are alike are all found.
+    apart = f" {'  '.join(tokens)} "
+    return {word: apart.count(f" {word} ") for word in words}
 
 
-def _classes(text: Text) -> tuple[Counts, tuple[int, ...]]:
-    """Count the classes of words in the request, and the topics in everything."""
-    ask = text.ask
-    asks = _counted(ask)
-    for pair in _PAIRS.intersection(pairwise(ask)):
-        asks[lexicon.PAIRS[pair]] += 1
-    if asks["foreign"] or text.beyond:
+def _kinds(text: Text) -> tuple[dict[str, int], set[str], dict[str, int]]:
+    """How often each token is there that is no word; the distinct words; those of the first that are numbers."""
+    stem, distinct = text.stem, text.distinct
+    # A sign that is never inside a word is a token wherever it stands.
+    bag = {sign: stem.count(sign) for sign in text.marks & distinct if sign not in INSIDE}
+    words = distinct.difference(bag)
+    if not (text.beyond or "-" in words or "'" in words) and _NUMBERED.isdisjoint(text.marks):
+        return bag, words, {}
+    others = {token for token in filterfalse(str.isalpha, words) if not token[0].isalpha()}
+    words -= others
+    found = _occurrences(text.tokens, others)
+    bag |= found
+    return bag, words, {token: count for token, count in found.items() if token[0].isdigit()}
+
+
+def _asks(text: Text, pairs: Iterable[tuple[str, str]]) -> list[int]:
+    """Count the classes of words in the request."""
+    ask, asks = text.ask, _NO_CLASS.copy()
+    for place in map(_class_of, ask):
+        if place is not None:
+            asks[place] += 1
+    for pair in _PAIRS.intersection(pairs):
+        asks[_PAIR_CLASS[pair]] += 1
+    if asks[_FOREIGN] or text.beyond:
         for token in ask:
             if len(token) > 5 and token not in lexicon.WORDS and (name := lexicon.STEMS.get(token[:5])):
-                asks[name] += 1
+                asks[_CLASS[name]] += 1
     if text.dense:
         ends = text.stem if len(text.stem) <= 300 else text.stem[:80] + text.stem[-80:]
         for name, phrases in scripts.WORDS:
-            asks[name] += sum(phrase in ends for phrase in phrases)
-    if ask is text.tokens:
-        about = _every_topic(asks)
+            asks[_CLASS[name]] += sum(phrase in ends for phrase in phrases)
+    return asks
+
+
+def _about(text: Text, asks: Sequence[int]) -> list[int]:
+    """Count the topics in everything; where all of it asks, that is done but for the options."""
+    if text.ask is text.tokens:
+        about = [*_topics(asks)]
     else:
-        topics = _NO_TOPIC.copy()
-        for word in _TOPICAL.intersection(text.bag):
-            topics[lexicon.WORDS[word]] += text.bag[word]
-        about = tuple(topics.values())
-    return asks, tuple(map(add, about, _every_topic(_counted(text.option_tokens)))) if text.options else about
+        about = _NO_TOPIC.copy()
+        for word, count in _occurrences(text.tokens, _TOPICAL & text.distinct).items():
+            about[_TOPIC_OF[word]] += count
+    for word in filter(_TOPICAL.__contains__, text.option_tokens):
+        about[_TOPIC_OF[word]] += 1
+    return about
 
 
-def _counted(tokens: Sequence[str]) -> Counts:
-    """How many words of each class there are."""
-    return _NONE | Counter(map(_class_of, tokens))
-
-
-def _size(text: Text, words: list[str], count: float, ends: list[str]) -> list[float]:
+def _size(text: Text, words: set[str], bag: dict[str, int], ends: list[str]) -> list[float]:
+    count: float = len(text.tokens) - sum(bag.values())
     # A character of Chinese or Japanese is about 0.6 words.
     if text.dense > count:
         count += 0.6 * text.dense
     count += text.skipped / 6
-    long = [word for word in words if len(word) > 7]
+    lengths = sorted(map(len, words))
     sentences = sum([text.stem.count(end + " ") for end in ends]) + (text.stem.count("。") if text.beyond else 0) + 1
     return [
         count,
         len(text.ask),
         max(0.0, count - len(text.ask)) if len(text.tokens) > 120 else 0,
         text.length,
-        len("".join(words)) / len(words) if words else 0,
-        len(long),
-        len([word for word in long if len(word) > 11]),
+        sum(lengths) / len(words) if words else 0,
+        len(words) - bisect_right(lengths, 7),
+        len(words) - bisect_right(lengths, 11),
         sentences,
         count / sentences,
         len(words),
-        len(_COMMON.intersection(words)) / len(words) if words else 0,
+        len(_COMMON & words) / len(words) if words else 0,
     ]
 
 
-def _structure(text: Text, numbers: list[str]) -> list[float]:
-    stem, options, bag = text.stem, text.options, text.bag
+def _structure(text: Text, bag: dict[str, int], numbers: dict[str, int]) -> list[float]:
+    stem, options = text.stem, text.options
     sign = bag.get
     count = stem.count
     values: list[float] = [
@@ -209,7 +255,7 @@ def _structure(text: Text, numbers: list[str]) -> list[float]:
         "all of the" in options or "none of the" in options or "both a" in options,
         text.shots,
         (count(" - ") if "-" in bag else 0) + (_numbered(stem) if numbers else 0),
-        count("__") + count("..."),
+        (count("__") if "_" in text.marks else 0) + (count("...") if "." in bag else 0),
         sign("?", 0),
         sign("!", 0),
         sign('"', 0),
@@ -244,8 +290,8 @@ def _between_digits(stem: str, sign: str, after: int) -> int:
     )
 
 
-def _signs(text: Text, numbers: list[str]) -> list[float]:
-    stem, bag, telling = text.stem, text.bag, text.telling
+def _signs(text: Text, bag: dict[str, int], numbers: dict[str, int]) -> list[float]:
+    stem, telling = text.stem, text.telling
     sign = bag.get
     equals, less, more, semicolons = sign("=", 0), sign("<", 0), sign(">", 0), sign(";", 0)
     braces, ticks = sign("{", 0) + sign("[", 0), sign("`", 0)
@@ -253,53 +299,59 @@ def _signs(text: Text, numbers: list[str]) -> list[float]:
     # A dollar before a digit is money; any other closes a formula.
     dollars = sign("$", 0)
     prices = len(_PRICE.findall(stem)) if dollars else 0
+    money = sum([bag[one] for one in _MONEY.intersection(bag)]) if text.beyond else 0
     return [
-        len(lexicon.CODE & telling),
+        len(lexicon.CODE & telling) if telling else 0,
         sum(map(stem.count, _CODE_MARKS)) if coded else 0,
         100.0 * (sign("(", 0) + braces + equals + semicolons) / (len(stem) + 40),
         stem.count("```") if ticks else 0,
         semicolons,
-        stem.count("_"),
-        *(_numbers(stem, bag, numbers) if numbers else (0, 0, 0)),
+        stem.count("_") if "_" in text.marks else 0,
+        *(_numbers(stem, numbers) if numbers else (0, 0, 0)),
         sign("\\", 0),
         sign("+", 0) + equals + sign("*", 0) + less + more + sign("/", 0) + sign("^", 0),
-        sum([sign(one, 0) for one in _HEAVY_MATHS]) if text.beyond else 0,
+        _heavy_maths(text, bag) if text.beyond else 0,
         dollars - prices,
-        prices + sign("%", 0) + (sum([sign(one, 0) for one in _MONEY]) if text.beyond else 0),
-        len(lexicon.LETTERS & telling),
+        prices + sign("%", 0) + money,
+        len(lexicon.LETTERS & telling) if telling else 0,
     ]
 
 
-def _numbers(stem: str, bag: Counter[str], numbers: list[str]) -> tuple[float, float, float]:
+def _numbers(stem: str, numbers: dict[str, int]) -> tuple[float, float, float]:
     return (
-        sum([bag[token] for token in numbers]),
-        sum([bag[token] for token in numbers if len(token) > 3]) + _between_digits(stem, ",", 3),
+        sum(numbers.values()),
+        sum([count for token, count in numbers.items() if len(token) > 3]) + _between_digits(stem, ",", 3),
         _between_digits(stem, ".", 1),
     )
 
 
-def _form(text: Text, asks: Counts, words: float, ends: list[str]) -> list[float]:
+def _heavy_maths(text: Text, bag: dict[str, int]) -> int:
+    signs = sum([bag[sign] for sign in _HEAVY_MATHS.intersection(bag)])
+    return signs + (text.tokens.count(_PI) if _PI in text.distinct else 0)
+
+
+def _form(text: Text, asks: Sequence[int], words: float, ends: list[str]) -> list[float]:
     tokens = text.ask
     first = lexicon.WORDS.get(tokens[0]) if tokens else None
     last = lexicon.WORDS.get(_last_sentence_start(tokens, ends))
+    brevity, classify, translate, lookup, summarise, explain, prove, what, constraint, depth, analyse, design = _asked(
+        asks
+    )
     hard = sum(_hard(asks))
-    simple = asks["brevity"] + asks["classify"] + asks["translate"] + asks["lookup"]
-    moderate = asks["summarise"] + asks["translate"] + asks["explain"]
-    plain = first in _PLAIN and not asks["explain"] and not asks["prove"]
-    named = first == "who_when_where" or asks["lookup"] > 0
-    codes = asks["code_noun"] or asks["code_verb"] or asks["code_hard"]
+    plain = first in _PLAIN and not explain and not prove
+    named = first == "who_when_where" or lookup > 0
     return [
         *(map(add, _OPENINGS[first], _OPENINGS[last]) if last else _OPENINGS[first]),
-        simple if words > 80 and not hard else 0,
-        moderate if words > 80 and not hard else 0,
+        brevity + classify + translate + lookup if words > 80 and not hard else 0,
+        summarise + translate + explain if words > 80 and not hard else 0,
         hard if words <= 40 else 0,
         plain and words <= 14,
         len([*filter(None, _hard_kinds(asks))]),
         hard if named and words <= 14 else 0,
         text.courtesy,
-        0 < words <= 12 and not asks["what"] and first not in _ORDERS and "?" not in text.stem,
-        asks["constraint"] + asks["depth"] + asks["analyse"] + asks["design"] + asks["prove"],
-        len(tokens) if codes else 0,
+        0 < words <= 12 and not what and first not in _ORDERS and "?" not in text.stem,
+        constraint + depth + analyse + design + prove,
+        len(tokens) if any(_codes(asks)) else 0,
     ]
 
 
@@ -310,8 +362,8 @@ def _last_sentence_start(tokens: Sequence[str], ends: list[str]) -> str:
     return tokens[len(tokens) - 2 - min(places)] if places else ""
 
 
-def _language(text: Text, asks: Counts) -> tuple[float, ...]:
-    foreign = asks["foreign"] / (len(text.ask) + 3)
+def _language(text: Text, asks: Sequence[int]) -> tuple[float, ...]:
+    foreign = asks[_FOREIGN] / (len(text.ask) + 3)
     if not text.beyond:
         return 0, 0, 0, foreign
     return len(_ACCENTS.findall(text.beyond)), len(_CYRILLIC.findall(text.beyond)), text.dense, foreign

@@ -7,12 +7,11 @@ Every expression here takes time linear in the text, and no more than :data:`HEA
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import courtesy, lexicon
-from .tokens import beyond_ascii, signs_of, single_blanks, tokens
+from .tokens import beyond_ascii, marks_of, single_blanks, tokens
 
 HEAD = 1400
 TAIL = 1000
@@ -20,8 +19,9 @@ TAIL = 1000
 _LONG = 120
 _ASK = 50
 
+# By the sign that is in them all.
 _LETTERED = tuple(
-    tuple(f"{before}{chr(97 + place)}{after}" for place in range(26))
+    (after[0], tuple(f"{before}{chr(97 + place)}{after}" for place in range(26)))
     for before, after in ((" ", ". "), (" ", ") "), ("(", ") "), (" ", ": "))
 )
 _ANSWER = re.compile(r"(?:the )?(?:correct |best )?answer(?: is)?:?\s*\(?$")
@@ -42,7 +42,8 @@ class Text:
     Args:
         stem: the request and its material, in lower case and single blanks.
         tokens: words, numbers and signs of the stem.
-        bag: how often each of them is there.
+        distinct: each of them once.
+        marks: the characters of ASCII that are neither letters nor blanks; some may stand in what was dropped.
         telling: those of them that courtesy, softeners or code may be known by, and single letters.
         options: the answers to choose from, where the prompt lists them by letter.
         choices: how many there are.
@@ -58,7 +59,8 @@ class Text:
 
     stem: str
     tokens: list[str]
-    bag: Counter[str]
+    distinct: set[str]
+    marks: set[str]
     telling: frozenset[str]
     options: str = ""
     choices: int = 0
@@ -76,17 +78,17 @@ def read(prompt: str) -> Text:
     """Take a prompt apart."""
     prompt, skipped = ends(prompt)
     lowered = prompt.lower()
-    signs = signs_of(lowered)
+    marks, signs = marks_of(lowered)
     whole = single_blanks(lowered, signs)
-    stem, shots = _last_shot(whole)
-    text = _apart(stem, signs)
+    stem, shots = _last_shot(whole) if ":" in marks else (whole, 0)
+    text = _apart(stem, marks, signs)
     length = len(whole) + skipped
     told = bool(text.telling or text.options)
     if courtesy.may_be(stem, text.tokens, text.option_tokens or text.tokens, told):
         asked = courtesy.dropped(stem)
         if asked != stem:
             length -= len(stem) - len(asked)
-            text = _apart(asked, signs)
+            text = _apart(asked, marks, signs)
             text.courtesy = not asked
     text.length, text.skipped, text.shots = length, skipped, shots
     _drop_softeners(text)
@@ -104,19 +106,15 @@ def ends(prompt: str) -> tuple[str, int]:
     return (f"{prompt[:HEAD]} {prompt[-TAIL:]}", skipped) if skipped > 0 else (prompt, 0)
 
 
-def _of_tokens(stem: str, found: list[str]) -> Text:
-    """A text of which no more is known than its tokens."""
-    bag = Counter(found)
-    return Text(stem, found, bag, _TELLING.intersection(bag))
-
-
-def _apart(stem: str, signs: set[str] | None) -> Text:
+def _apart(stem: str, marks: set[str], signs: set[str] | None) -> Text:
     """The question and the answers to choose from, each with its tokens; the form of the answer is dropped."""
-    start, choices = _options(stem)
+    start, choices = _options(stem, marks)
     if stem.endswith((":", "(", "is")):
         stem = (stem[:-40] + _ANSWER.sub("", stem[-40:])).rstrip()
     question, options = (stem[:start], stem[start:]) if start else (stem, "")
-    text = _of_tokens(question, tokens(question, signs))
+    found = tokens(question, signs)
+    distinct = set(found)
+    text = Text(question, found, distinct, marks, _TELLING & distinct)
     if options:
         text.options, text.choices, text.option_tokens = options, choices, tokens(options, signs)
     return text
@@ -125,8 +123,8 @@ def _apart(stem: str, signs: set[str] | None) -> Text:
 def _drop_softeners(text: Text) -> None:
     asked = _asked(text.tokens, bool(text.telling))
     if len(asked) < len(text.tokens):
-        text.tokens, text.bag = asked, Counter(asked)
-        text.telling = text.telling.intersection(text.bag)
+        text.tokens, text.distinct = asked, set(asked)
+        text.telling &= text.distinct
 
 
 def _asked(tokens: list[str], softened: bool) -> list[str]:
@@ -176,16 +174,16 @@ def _last_shot(stem: str) -> tuple[str, int]:
     return stem[starts[-1] :].strip() or stem, len(starts) - 1
 
 
-def _options(stem: str) -> tuple[int, int]:
+def _options(stem: str, marks: set[str]) -> tuple[int, int]:
     """Where the lettered answers begin (0: there are none), and how many they are."""
-    for marks in _LETTERED:
-        second = stem.find(marks[1])
+    for sign, letters in _LETTERED:
+        second = stem.find(letters[1]) if sign in marks else -1
         while second > 0:
-            start = stem.rfind(marks[0], 0, second)
+            start = stem.rfind(letters[0], 0, second)
             count, place = 2, second
-            while count < 26 and (place := stem.find(marks[count], place)) > 0:
+            while count < 26 and (place := stem.find(letters[count], place)) > 0:
                 count += 1
             if start > 0 and count > 2:
                 return start, count
-            second = stem.find(marks[1], second + 1) if count > 2 else -1
+            second = stem.find(letters[1], second + 1) if count > 2 else -1
     return 0, 0
