@@ -84,6 +84,9 @@ _COMMON = frozenset(word for word, name in lexicon.WORDS.items() if name in ("co
 _HEAVY_MATHS = frozenset("∫∑∏√∂∇∞≤≥≠≡∈∀∃→⇒⇔⊂⊃∪∩∧∨¬±×÷∼~^")
 _MONEY = frozenset("€£¥₹₽")
 _SENTENCE_ENDS = (".", "?", "!")
+# Prose may be of these alone: they are no sign of code, numbers, mathematics or money.
+_PROSE = frozenset(".,?!:'\"-\n")
+_NO_SIGNS = (0,) * len(_SIGNS.split())
 _CODE_MARKS = ("```", "==", "();", "->", "=>", "</", "/>", "!=", "::", ">>>", "){", ") {", "[/")
 _ACCENTS = re.compile("[\u00df-\u00f6\u00f8-\u024f]")
 _CYRILLIC = re.compile("[\u0370-\u052f]")
@@ -290,8 +293,10 @@ def _between_digits(stem: str, sign: str, after: int) -> int:
     )
 
 
-def _signs(text: Text, bag: dict[str, int], numbers: dict[str, int]) -> list[float]:
+def _signs(text: Text, bag: dict[str, int], numbers: dict[str, int]) -> Sequence[float]:
     stem, telling = text.stem, text.telling
+    if text.marks <= _PROSE and not telling and not text.beyond:
+        return _NO_SIGNS
     sign = bag.get
     equals, less, more, semicolons = sign("=", 0), sign("<", 0), sign(">", 0), sign(";", 0)
     braces, ticks = sign("{", 0) + sign("[", 0), sign("`", 0)

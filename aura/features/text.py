@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from . import courtesy, lexicon
 from .tokens import beyond_ascii, marks_of, single_blanks, tokens
@@ -155,13 +156,9 @@ def _request(text: Text, signs: set[str] | None) -> list[str]:
 
 def _two_sentences(tokens: list[str]) -> int:
     """How many tokens the first two sentences have."""
-    ends = 0
-    for place, token in enumerate(tokens):
-        if token in _ENDS and place > 2:
-            ends += 1
-            if ends == 2:
-                return place + 1
-    return len(tokens)
+    ends = compress(range(3, len(tokens)), map(_ENDS.__contains__, tokens[3:]))
+    next(ends, None)
+    return next(ends, len(tokens) - 1) + 1
 
 
 def _last_shot(stem: str) -> tuple[str, int]:
