@@ -218,7 +218,7 @@ def test_letter_case_makes_no_difference(prompt):
 def test_what_is_counted_in_the_text_is_as_often_among_its_tokens(text):
     found = read(text)
 
-    bag, words, numbers = features._kinds(found)
+    bag, words, numbers, _ = features._kinds(found)
 
     counted = Counter(found.tokens)
     others = {token: count for token, count in counted.items() if not token[0].isalpha()}

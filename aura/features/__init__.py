@@ -97,6 +97,7 @@ _PRICE = re.compile(r"\$ ?\d")
 # A sign of mathematics that is a letter.
 _PI = "π"
 _NUMBERED = DIGITS | {"_"}
+_NO_WORDS: frozenset[str] = frozenset()
 # From this many on, how often words occur is counted in one look at all tokens.
 _MANY = 12
 
@@ -152,7 +153,7 @@ def turn(prompt: str) -> Measures:
     # Of a short text, pairs of neighbours are looked through more than once.
     pairs = set(pairwise(text.tokens)) if text.ask is text.tokens else None
     asks = _asks(text, pairwise(text.ask) if pairs is None else pairs)
-    bag, words, numbers = _kinds(text)
+    bag, words, numbers, topics = _kinds(text)
     ends = [sign for sign in _SENTENCE_ENDS if sign in bag]
     size = _size(text, words, bag, ends)
     values = [
@@ -163,7 +164,7 @@ def turn(prompt: str) -> Measures:
         *_language(text, asks),
         *_APART,
         *asks,
-        *_about(text, asks),
+        *_about(text, asks, topics),
     ]
     return Measures(values, text.tokens, text.distinct, pairs, text.option_tokens)
 
@@ -177,19 +178,27 @@ def _occurrences(tokens: Sequence[str], words: Set[str]) -> dict[str, int]:
     return {word: apart.count(f" {word} ") for word in words}
 
 
-def _kinds(text: Text) -> tuple[dict[str, int], set[str], dict[str, int]]:
-    """How often each token is there that is no word; the distinct words; those of the first that are numbers."""
+def _kinds(text: Text) -> tuple[dict[str, int], set[str], dict[str, int], dict[str, int]]:
+    """Kinds of tokens.
+
+    Returns:
+        how often each is there that is no word; the distinct words; how often each of the first that is a number, and
+        each word that tells a topic where not all of the text asks.
+    """
     stem, distinct = text.stem, text.distinct
     # A sign that is never inside a word is a token wherever it stands.
     bag = {sign: stem.count(sign) for sign in text.marks & distinct if sign not in INSIDE}
-    words = distinct.difference(bag)
-    if not (text.beyond or "-" in words or "'" in words) and _NUMBERED.isdisjoint(text.marks):
-        return bag, words, {}
-    others = {token for token in filterfalse(str.isalpha, words) if not token[0].isalpha()}
-    words -= others
-    found = _occurrences(text.tokens, others)
+    words, others = distinct.difference(bag), set()
+    if text.beyond or "-" in words or "'" in words or not _NUMBERED.isdisjoint(text.marks):
+        others = {token for token in filterfalse(str.isalpha, words) if not token[0].isalpha()}
+        words -= others
+    topical = _NO_WORDS if text.ask is text.tokens else _TOPICAL & words
+    if not others and not topical:
+        return bag, words, {}, {}
+    found = _occurrences(text.tokens, others | topical)
+    topics = {word: found.pop(word) for word in topical}
     bag |= found
-    return bag, words, {token: count for token, count in found.items() if token[0].isdigit()}
+    return bag, words, {token: count for token, count in found.items() if token[0].isdigit()}, topics
 
 
 def _asks(text: Text, pairs: Iterable[tuple[str, str]]) -> list[int]:
@@ -211,13 +220,17 @@ def _asks(text: Text, pairs: Iterable[tuple[str, str]]) -> list[int]:
     return asks
 
 
-def _about(text: Text, asks: Sequence[int]) -> list[int]:
-    """Count the topics in everything; where all of it asks, that is done but for the options."""
+def _about(text: Text, asks: Sequence[int], topics: dict[str, int]) -> list[int]:
+    """Count the topics in everything; where all of it asks, that is done but for the options.
+
+    Args:
+        topics: how often each word is there that tells one, otherwise.
+    """
     if text.ask is text.tokens:
         about = [*_topics(asks)]
     else:
         about = _NO_TOPIC.copy()
-        for word, count in _occurrences(text.tokens, _TOPICAL & text.distinct).items():
+        for word, count in topics.items():
             about[_TOPIC_OF[word]] += count
     for word in filter(_TOPICAL.__contains__, text.option_tokens):
         about[_TOPIC_OF[word]] += 1
