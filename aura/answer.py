@@ -92,13 +92,13 @@ class Reply:
             raise AssertionError("start_response was called twice")
         self._status = status
         names, values = zip(*headers, strict=True) if headers else ((), ())
-        form = _forms.get(names) or _form(names)
-        self._left = int(values[form.length]) if form.length >= 0 else None
-        if form.kept is not None:
-            values = tuple(values[place] for place in form.kept)
-        lines = form.lines.copy()
+        pieces, self._count, length, kept = _forms.get(names) or _form(names)
+        self._left = int(values[length]) if length >= 0 else None
+        if kept is not None:
+            values = tuple(values[place] for place in kept)
+        lines = pieces.copy()
         lines[1::2] = values
-        self._lines, self._count = "".join(lines), form.many
+        self._lines = "".join(lines)
         return self.write
 
     def restart(self) -> None:

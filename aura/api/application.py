@@ -14,8 +14,9 @@ Facts
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request, Response, signals
 from flask.ctx import AppContext, RequestContext, _AppCtxGlobals
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
 Hook = Callable[..., Any]
 
 
-class Door(NamedTuple):
+# A method of a module's name is bound anew with each call.
+_app, _set_app, _reset_app = _cv_app.get, _cv_app.set, _cv_app.reset
+_request, _set_request, _reset_request = _cv_request.get, _cv_request.set, _cv_request.reset
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
     """A rule, and what Flask calls for it, in this order."""
 
     rule: Rule
@@ -76,11 +83,11 @@ class _Around(AppContext):
 
     def __init__(self, app: Flask) -> None:
         self.app, self.url_adapter, self.g = app, None, _Globals()  # type: ignore[assignment]
-        self._cv_tokens = [_cv_app.set(self)]
+        self._cv_tokens = [_set_app(self)]
 
     def pop(self, exc: BaseException | None = None) -> None:  # noqa: ARG002  (Flask's)
         """End it."""
-        _cv_app.reset(self._cv_tokens.pop())
+        _reset_app(self._cv_tokens.pop())
 
 
 class _Context(RequestContext):
@@ -94,8 +101,8 @@ class _Context(RequestContext):
 
     def push(self) -> None:
         """Make it the present one."""
-        around = None if _cv_app.get(None) is not None else _Around(self.app)
-        self._cv_tokens.append((_cv_request.set(self), around))
+        around = None if _app(None) is not None else _Around(self.app)
+        self._cv_tokens.append((_set_request(self), around))
 
     def pop(self, exc: BaseException | None = None) -> None:
         """End it, for good with the first time that it was made the present one."""
@@ -107,14 +114,14 @@ class _Context(RequestContext):
                     self.request.close()
         finally:
             token, around = self._cv_tokens.pop()
-            _cv_request.reset(token)
+            _reset_request(token)
             if around is not None:
                 around.pop()
 
 
 def present() -> tuple[Any, Request]:
     """Flask's ``g`` and ``request`` themselves: each look through their proxies takes ten times as long."""
-    return _cv_app.get().g, _cv_request.get().request
+    return _app().g, _request().request
 
 
 class Application(Flask):
@@ -169,7 +176,7 @@ class Application(Flask):
 
     def full_dispatch_request(self) -> Response:
         """Call hooks, view and error handlers, and return the response."""
-        context = _cv_request.get()
+        context = _request()
         if context.__class__ is not _Context:
             return super().full_dispatch_request()
         door: Door = context.request.door

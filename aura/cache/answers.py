@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import orjson
 
@@ -52,7 +52,8 @@ class Store(Work, Protocol):
         """Whether what lies beyond this host answers; None where nothing does."""
 
 
-class Stored(NamedTuple):
+@dataclass(slots=True)
+class Stored:
     """An answer from the cache: its canonical JSON, its age in seconds, who gave it, what that left out, its cost."""
 
     data: bytes
