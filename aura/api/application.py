@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request, Response, signals
-from flask.ctx import AppContext, RequestContext, _AppCtxGlobals
+from flask.ctx import RequestContext, _AppCtxGlobals
 from flask.globals import _cv_app, _cv_request
 from werkzeug.datastructures import Headers
 from werkzeug.routing import Rule
@@ -78,45 +78,35 @@ class _Globals:
     __contains__, __iter__, __repr__ = _AppCtxGlobals.__contains__, _AppCtxGlobals.__iter__, _AppCtxGlobals.__repr__
 
 
-class _Around(AppContext):
-    """The application's context around that of a door's request; nobody is told of it (see ``_receivers``)."""
-
-    def __init__(self, app: Flask) -> None:
-        self.app, self.url_adapter, self.g = app, None, _Globals()  # type: ignore[assignment]
-        self._cv_tokens = [_set_app(self)]
-
-    def pop(self, exc: BaseException | None = None) -> None:  # noqa: ARG002  (Flask's)
-        """End it."""
-        _reset_app(self._cv_tokens.pop())
-
-
 class _Context(RequestContext):
-    """The context of a door's request."""
+    """The context of a door's request, and of the application around it; nobody is told of it (see ``_receivers``)."""
 
     request: _Request
+    _tokens: list[tuple[Any, Any]]
 
     def __init__(self, app: Flask, environ: WSGIEnvironment, request: Any, session: Any) -> None:  # noqa: ARG002
         self.app, self.request, self.url_adapter, self.flashes, self._session = app, request, None, None, session
-        self._after_request_functions, self._cv_tokens = [], []
+        self._after_request_functions, self._tokens = [], []
+        self.g = _Globals()
 
     def push(self) -> None:
         """Make it the present one."""
-        around = None if _app(None) is not None else _Around(self.app)
-        self._cv_tokens.append((_set_request(self), around))
+        around = _set_app(self) if _app(None) is None else None  # type: ignore[arg-type]
+        self._tokens.append((_set_request(self), around))
 
     def pop(self, exc: BaseException | None = None) -> None:
         """End it, for good with the first time that it was made the present one."""
         try:
-            if len(self._cv_tokens) == 1:
+            if len(self._tokens) == 1:
                 for hook in self.request.door.teardown:
                     hook(exc)
                 if "files" in vars(self.request):
                     self.request.close()
         finally:
-            token, around = self._cv_tokens.pop()
+            token, around = self._tokens.pop()
             _reset_request(token)
             if around is not None:
-                around.pop()
+                _reset_app(around)
 
 
 def present() -> tuple[Any, Request]:
