@@ -103,9 +103,10 @@ def watched(gateway: Gateway, call: Call, asked: Request, answering: Callable[[]
     try:
         gateway.quota.admit(call)
         answer = answering()
-        if watch is not None and isinstance(answer.stream, (Relay, Passed)):
+        stream = answer.stream
+        if watch is not None and stream is not None and isinstance(stream, (Relay, Passed)):
             streaming = True
-            answer.stream.closed = watch.stop
+            stream.closed = watch.stop
     except disconnect.ClientGone:
         gateway.ledger.finish(call, CLIENT_LEFT)
         raise

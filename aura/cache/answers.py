@@ -113,7 +113,7 @@ class AnswerCache:
         """
         control = control_of(call)
         key = None
-        if self._on and control.used and (call.body.get("temperature") == 0 or not self._settings.deterministic_only):
+        if self._on and control.used and (not self._settings.deterministic_only or call.body.get("temperature") == 0):
             body = call.body if call.native is None else call.native
             key = key_of(call.door, call.caller, control.namespace, plan.signature, body)
         if key is None and control.only_if_cached:
@@ -167,8 +167,8 @@ class AnswerCache:
         age = max(0.0, self._clock() - head.at)
         if age > head.ttl or (control.max_age is not None and age > control.max_age):
             return None
-        metrics.cache_saved_seconds.add(max(0.0, head.seconds))
-        metrics.cache_saved_usd.add(max(0.0, head.usd))
+        metrics.cache_saved_seconds.add(head.seconds)
+        metrics.cache_saved_usd.add(head.usd)
         return Stored(data, age, head.target, head.dropped, head.usd)
 
     def _unpacked(self, key: str, entry: bytes) -> tuple[Head, bytes]:

@@ -59,7 +59,8 @@ def head_of(entry: bytes) -> tuple[Head, int]:
         if not (isinstance(dropped, list) and all(isinstance(name, str) for name in dropped)):
             raise Poisoned("another schema")
         target = Target(provider, model)
-        return Head(float(at), float(ttl), target, float(seconds), float(usd), size, tuple(dropped)), end + 1
+        saved = max(0.0, float(seconds)), max(0.0, float(usd))
+        return Head(float(at), float(ttl), target, *saved, size, tuple(dropped)), end + 1
     except (ValueError, TypeError) as error:
         raise Poisoned("no head") from error
 
