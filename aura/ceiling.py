@@ -69,7 +69,7 @@ def max_tokens(call: Call, planned: Planned, body: Json) -> int | None:
     Raises:
         BadRequest: earlier attempts have spent what there was.
     """
-    most, price = ceiling(call), planned.model.price
+    most, price = ceiling(call) if "aura" in call.body else None, planned.model.price
     if most is None or price is None:
         return planned.max_tokens
     limits = [] if planned.max_tokens is None else [planned.max_tokens]

@@ -91,7 +91,7 @@ class Circuit:
 
     def available(self) -> bool:
         """Whether a request would be admitted now; takes nothing."""
-        return self.wait() <= 0
+        return not (self._open or self._throttled_until) or self.wait() <= 0
 
     def wait(self) -> float:
         """Seconds until a request may be admitted, 0 if it would be now."""
@@ -115,7 +115,7 @@ class Circuit:
 
     def admit(self) -> Permit | None:
         """Take leave to ask; None while open, throttled, or while another call holds the probe."""
-        if self.wait() > 0:
+        if not self.available():
             return None
         if not self._open:
             return _ORDINARY

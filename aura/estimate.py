@@ -27,10 +27,10 @@ def estimate_tokens(body: Json) -> int:
     """
     total = 0.0
     for message in body.get("messages") or ():
-        if isinstance(message, dict):
+        if message.__class__ is dict:
             content = message.get("content")
-            if isinstance(content, str) and len(message) == 2 and "role" in message:
-                total += 4 + text_tokens(content)
+            if content.__class__ is str and len(message) == 2 and "role" in message and content.isascii():
+                total += 4 + len(content) / 4
             else:
                 total += 4 + _message_tokens(message)
     if not _SIZED.isdisjoint(body):

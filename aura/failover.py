@@ -28,11 +28,12 @@ class RetryBudget:
 
     def __init__(self, clock: Clock, share: float = 0.1, least: int = 3, window: float = 10.0) -> None:
         self._clock, self._share, self._least, self._window = clock, share, least, window
-        self._turn = self._before = self._count = self._in_flight = 0
+        self._turn = 0.0
+        self._before = self._count = self._in_flight = 0
 
     def call(self) -> None:
         """Count a call."""
-        turn = int(self._clock() / self._window)
+        turn = self._clock() // self._window
         if turn != self._turn:
             self._before = self._count if turn == self._turn + 1 else 0
             self._turn, self._count = turn, 0
@@ -79,9 +80,9 @@ class Rules:
     per_target: int = 2
     policy_moves_on: bool = False
 
-    def for_retry(self, count: str) -> Rules:
+    def for_retry(self, count: str | None) -> Rules:
         """The rules for what an SDK tries for the so manieth time by itself: half the attempts."""
-        if not count.isdigit() or count.strip("0") == "":
+        if count is None or not count.isdigit() or count.strip("0") == "":
             return self
         return Rules((self.attempts + 1) // 2, self.per_target, self.policy_moves_on)
 
@@ -95,6 +96,13 @@ class Attempts:
         deadline: when the call must have ended.
     """
 
+    # First values, which few calls change.
+    made = 0
+    over = False
+    refusal: BadRequest | None = None
+    _again: Step | None = None
+    _rescued: Planned | None = None
+
     def __init__(
         self,
         plan: Plan,
@@ -105,23 +113,19 @@ class Attempts:
         clock: Clock,
         chance: Chance,
     ) -> None:
-        self.made = 0
-        self.over = False
-        self.refusal: BadRequest | None = None
         self.failures: list[tuple[Target, Failure]] = []
         self._plan, self._circuit, self._budget, self._rules = plan, circuit, budget, rules
         self._deadline, self._clock, self._chance = deadline, clock, chance
         self._left = list(plan.targets)
         self._asked: dict[Target, int] = {}
-        self._again: Step | None = None
-        self._rescued: Planned | None = None
 
     def next(self) -> Step | None:
         """The next attempt, or None if the call must end with :meth:`error`."""
         if self.over or self._clock() >= self._deadline:
             return None
-        step, self._again = self._again, None
+        step = self._again
         if step is not None:
+            self._again = None
             return step if step.fresh or self._admit_again(step) else self.next()
         step = self._move_on() or self._rescued_by_itself() or self._wait_out_throttle()
         if step is not None:

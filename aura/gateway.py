@@ -171,7 +171,7 @@ class Gateway:
 
     def _attempts(self, call: Call, plan: Plan, deadline: float) -> Attempts:
         circuit, budget = self.fleet.circuit, self.fleet.budget
-        rules = self.rules.for_retry(call.headers.get("x-stainless-retry-count", "0"))
+        rules = self.rules.for_retry(call.headers.get("x-stainless-retry-count"))
         return Attempts(plan, circuit, budget, rules, deadline, time.monotonic, random.random)
 
     def _relay(
