@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 
 from .call import Call, HttpRequest
-from .providers import Provider, TokenRequest
+from .providers import Provider
 from .tokens import Sender
 from .upstream import Response
 
@@ -21,38 +21,27 @@ _NAMES = ("apim-request-id", "request-id", "x-request-id")
 _ID = re.compile(r"[!-~]{1,128}")
 
 
-class Correlated:
-    """Sends the requests of one attempt.
+def send(
+    sender: Sender, call: Call, provider: Provider, request: HttpRequest, deadline: float, fresh: bool
+) -> Response:
+    """Send a request of a call's attempt, as :meth:`aura.tokens.Sender.send` does; the call is told the provider's id.
 
-    Args:
-        sender: sends them.
-        call: whose attempt it is; it is told the provider's id.
+    What the operator wrote stands above our ids.
     """
-
-    __slots__ = ("_call", "_names", "_sender")
-
-    def __init__(self, sender: Sender, call: Call, provider: Provider) -> None:
-        self._sender, self._call, self._names = sender, call, provider.id_headers
-        call.upstream_id = ""
-
-    def send(
-        self, request: HttpRequest, deadline: float, *, fresh: bool = False, token: TokenRequest | None = None
-    ) -> Response:
-        """Send a request, as :meth:`aura.tokens.Sender.send` does. What the operator wrote stands above our ids."""
-        call, headers = self._call, request.headers
-        for name in self._names:
-            headers.setdefault(name, call.id)
-        if call.trace is not None:
-            headers.update(call.trace.headers)
-        response = self._sender.send(request, deadline, fresh=fresh, token=token)
-        call.upstream_id = upstream_id(response.headers)
-        return response
+    call.upstream_id = ""
+    headers = request.headers
+    for name in provider.id_headers:
+        headers.setdefault(name, call.id)
+    if call.trace is not None:
+        headers.update(call.trace.headers)
+    response = sender.send(request, deadline, fresh=fresh, token=provider.token)
+    call.upstream_id = upstream_id(response.headers)
+    return response
 
 
 def upstream_id(headers: Mapping[str, str]) -> str:
     """What a provider calls an answer; empty where it says nothing, or nothing that a log should hold."""
     for name in _NAMES:
-        found = headers.get(name)
-        if found is not None and _ID.fullmatch(found):
-            return found
+        if name in headers and _ID.fullmatch(headers[name]):
+            return headers[name]
     return ""

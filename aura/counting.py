@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import orjson
 
+from . import correlation
 from .call import Answer, Call, Json, Plan
-from .correlation import Correlated
 from .dialects import anthropic
 from .errors import AuraError, BadRequest, Failure, Reason
 from .estimate import estimate_tokens
@@ -86,8 +86,7 @@ def _asked(gateway: Gateway, call: Call, body: Json, step: Step, deadline: float
         request, translation = provider.request(body, step.planned.model)
     request.url += "/count_tokens"
     request.body = orjson.dumps(anthropic.counted(translation.body))
-    sender = Correlated(gateway.upstream, call, provider)
-    response = sender.send(request, deadline, fresh=step.fresh, token=provider.token)
+    response = correlation.send(gateway.upstream, call, provider, request, deadline, step.fresh)
     try:
         data = response.read(deadline)
     finally:

@@ -12,6 +12,7 @@ import orjson
 
 from .call import Call, Chunk, HttpRequest, Json, Planned, Translation, Usage
 from .chunks import chunks_of
+from .correlation import send
 from .dialects import Reader
 from .dialects.assembly import Assembler
 from .dialects.openai import usage_in
@@ -20,7 +21,7 @@ from .failover import Step
 from .fronts import FRONTS
 from .providers import Native, Provider
 from .sse import Decoder, Event, EventTooLarge, LineDecoder
-from .tokens import Sends
+from .tokens import Sender
 from .upstream import Response
 
 log = logging.getLogger("aura.exchange")
@@ -78,17 +79,18 @@ class Incoming(Protocol):
 
 
 def ask(
+    sender: Sender,
+    call: Call,
+    step: Step,
     provider: Provider,
-    planned: Planned,
     body: Json,
-    upstream: Sends,
     deadline: float,
-    fresh: bool,
     native: Native | None = None,
 ) -> Whole:
     """Ask for a whole answer.
 
     Args:
+        provider: the step's, in the grammar that it is asked in.
         body: the client's, canonical; it is not changed.
         deadline: monotonic seconds by which the whole answer must be there.
         native: the client's own body, where the provider speaks its grammar; it goes in the body's place.
@@ -98,9 +100,9 @@ def ask(
         BadRequest: the provider's grammar cannot carry the body.
     """
     if provider.answer is not None:
-        return _assembled(provider, planned, body)
-    request, translation = _request(provider, planned, body, native)
-    response = upstream.send(request, deadline, fresh=fresh, token=provider.token)
+        return _assembled(provider, step.planned, body)
+    request, translation = _request(provider, step.planned, body, native)
+    response = send(sender, call, provider, request, deadline, step.fresh)
     try:
         data = response.read(deadline)
     finally:
@@ -196,22 +198,23 @@ def _stamped(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 
 
 def stream(
+    sender: Sender,
+    call: Call,
+    step: Step,
     provider: Provider,
-    planned: Planned,
     body: Json,
-    upstream: Sends,
     deadline: float,
-    fresh: bool,
     native: Native | None = None,
 ) -> Incoming:
     """Ask for a stream; returns when the head has come. Arguments and errors as of :func:`ask`."""
+    planned = step.planned
     if provider.answer is not None:
         return Ready(_stamped(provider.answer(body, planned.model)), Translation(body={}, model=planned.model.name))
     if provider.streams is not None and not provider.streams(planned.model):
         without = {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
-        return _told(ask(provider, planned, without, upstream, deadline, fresh))
+        return _told(ask(sender, call, step, provider, without, deadline))
     request, translation = _request(provider, planned, body, native)
-    response = upstream.send(request, deadline, fresh=fresh, token=provider.token)
+    response = send(sender, call, provider, request, deadline, step.fresh)
     try:
         if response.status != _OK:
             raise provider.failure(response.status, response.headers, response.read(deadline), time.time())

@@ -13,10 +13,9 @@ from typing import IO
 
 import orjson
 
-from . import guarded, limits
+from . import correlation, guarded, limits
 from .call import Answer, Call, Json, Plan, Planned, Target, Usage
 from .catalogue import Catalogue
-from .correlation import Correlated
 from .dialects import embeddings
 from .dialects.openai import error_inside, usage_in
 from .errors import BadRequest, Failure, NotFound, Reason, ShuttingDown
@@ -178,8 +177,7 @@ class Forwarder:
     ) -> Response:
         """Send a request; an answer of another status than 200 is a failure."""
         request = provider.door(path, step.planned.model.name, content, media_type)
-        sender = Correlated(self._gateway.upstream, call, provider)
-        response = sender.send(request, deadline, fresh=step.fresh, token=provider.token)
+        response = correlation.send(self._gateway.upstream, call, provider, request, deadline, step.fresh)
         if response.status == _OK:
             return response
         try:

@@ -13,10 +13,9 @@ import orjson
 
 from . import ceiling, exchange, guarded, limits, metered, rescue
 from .cache import AnswerCache, Followed, Lost, Sharing, Stored
-from .call import Answer, Call, Json, Plan, Planned, Usage, Verdict
+from .call import Answer, Call, Json, Plan, Usage, Verdict
 from .chunks import frames_of
 from .classifier import remembering
-from .correlation import Correlated
 from .dialects.beyond import only_of
 from .dialects.openai import capped
 from .errors import BadRequest, Failure, Reason
@@ -48,6 +47,7 @@ log = logging.getLogger("aura.gateway")
 
 Result = TypeVar("Result")
 Answered = TypeVar("Answered", Whole, Incoming)
+Ask = Callable[[Sender, Call, Step, Provider, Json, float, Native | None], Answered]
 _NO_DOOR = (404, 405)  # what a server says of an address that it does not have
 Judge = Callable[[Json], Verdict]
 # Asks providers for an answer: the call, its plan, what the answer is stored under, until when, where its end is noted.
@@ -262,36 +262,32 @@ class Gateway:
         planned = step.planned
         limit = limits.attempt(self.timeouts[planned.target.provider], limits.reasons(body, planned.model))
         until = limits.share(limit, deadline, time.monotonic(), step.last)
-
-        def ask(provider: Provider, body: Json, native: Native | None) -> Whole:
-            sender = Correlated(self.upstream, call, provider)
-            return exchange.ask(provider, planned, body, sender, until, step.fresh, native)
-
-        whole = self._spoken(call, planned, body, ask)
+        whole = self._spoken(exchange.ask, call, step, body, until)
         return exchange.worded(whole if call.mask is None else guarded.restored(whole, call.mask), call)
 
-    def _spoken(
-        self, call: Call, planned: Planned, body: Json, ask: Callable[[Provider, Json, Native | None], Answered]
-    ) -> Answered:
+    def _spoken(self, ask: Ask[Answered], call: Call, step: Step, body: Json, until: float) -> Answered:
         """Ask a provider in the client's own grammar if it speaks that, else in its own.
 
         Args:
+            ask: for a whole answer, or for a stream.
             body: canonical; another than the call's own is not what the client wrote.
-            ask: given the provider as it is asked, the canonical body and the client's own, if that is forwarded.
         """
+        call.upstream_id = ""
+        planned = step.planned
         max_tokens = ceiling.max_tokens(call, planned, body)
         plain, own = self.providers[planned.target.provider], body is call.body
         body = capped(body, max_tokens)
         if call.native is None and call.grammar == exchange.CANONICAL:
-            return ask(plain, body, None)
+            return ask(self.upstream, call, step, plain, body, until, None)
         same = plain.speaking(call.grammar, planned.model) if own and call.native is not None else None
         theirs = plain.dialect.name != call.grammar and (own or call.mask is not None)
         only = only_of(body) if theirs else ""
         unspoken = not only and (plain.name, call.grammar) in self._unspoken
         missing = False
         if same is not None and call.native is not None and not unspoken:
+            native = Native(FRONTS[call.grammar], call.native, call.passed, max_tokens)
             try:
-                return ask(same, body, Native(FRONTS[call.grammar], call.native, call.passed, max_tokens))
+                return ask(self.upstream, call, step, same, body, until, native)
             except Failure as failure:
                 if same is plain or failure.status not in _NO_DOOR:
                     raise
@@ -300,7 +296,7 @@ class Gateway:
                     raise (_untold(only) if missing else failure) from None
         elif only:
             raise _untold(only)
-        answered = ask(plain, body, None)
+        answered = ask(self.upstream, call, step, plain, body, until, None)
         if missing:
             self._unspoken.add((plain.name, call.grammar))  # its server has no such door, as was just seen
         if call.lost:
@@ -314,12 +310,7 @@ class Gateway:
         cold_start = self.providers[planned.target.provider].cold_start
         limit = limits.first_content(estimate_tokens(body), reasoning, cold_start)
         until = deadline if step.last else limits.share(limit, deadline, time.monotonic(), step.last)
-
-        def ask(provider: Provider, body: Json, native: Native | None) -> Incoming:
-            sender = Correlated(self.upstream, call, provider)
-            return exchange.stream(provider, planned, body, sender, until, step.fresh, native)
-
-        incoming = self._spoken(call, planned, body, ask)
+        incoming = self._spoken(exchange.stream, call, step, body, until)
         opened = Opened(incoming, step, started, reasoning)
         try:
             opened.hold_until_content(until)

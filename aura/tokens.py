@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import gevent
 import orjson
@@ -208,15 +208,6 @@ def _life(said: object) -> float:
     except (TypeError, ValueError):
         return _LIFE
     return min(seconds, _LONGEST) if seconds > 0 else _LIFE
-
-
-class Sends(Protocol):
-    """Whatever sends requests as a :class:`Sender` does."""
-
-    def send(
-        self, request: HttpRequest, deadline: float, *, fresh: bool = False, token: TokenRequest | None = None
-    ) -> Response:
-        """Send a request and wait for the head of its answer."""
 
 
 class Sender:

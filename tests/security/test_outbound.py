@@ -38,7 +38,7 @@ MADE_OF = {
 # What is added to the headers of one that was made: the request's id, which has the form of one; what OpenTelemetry
 # writes of the trace, where tracing is on; a token that a provider's own server gave.
 ADDED = {
-    "correlation.py Correlated.send": {"self._names", "self._call.id", "self._call.trace.headers"},
+    "correlation.py send": {"provider.id_headers", "call.id", "call.trace.headers"},
     "tokens.py Sender._send": {"token.text"},
 }
 _ADD = ("setdefault", "update", "__setitem__")
