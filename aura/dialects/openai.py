@@ -28,7 +28,7 @@ name = "openai"
 DECODER: type[Decoder] | type[LineDecoder] = Decoder
 
 # Ours alone: they steer the gateway and no provider knows them.
-_OURS = ("aura", "fallbacks")
+_OURS = frozenset(("aura", "fallbacks"))
 MAX_STOP = 4
 _CONTEXT_WORDS = (
     "maximum context length",
@@ -78,15 +78,16 @@ def request_out(body: Json, model: Model) -> Translation:
         body, dropped = without(body)
         _shorten_stop(body, dropped)
     out = body.copy()
-    for key in _OURS:
-        out.pop(key, None)
+    if not _OURS.isdisjoint(out):
+        for key in _OURS:
+            out.pop(key, None)
     out["model"] = model.name
     if out.get("stream"):
         given = out.get("stream_options")
         out["stream_options"] = {**(given if isinstance(given, dict) else {}), "include_usage": True}
-    choices = out.get("n")
+    choices = out.get("n", 1)
     choices = choices if isinstance(choices, int) and choices > 0 else 1
-    return Translation(body=out, dropped=dropped, model=model.name, choices=choices)
+    return Translation(out, dropped, {}, model.name, 0, choices)
 
 
 def _shorten_stop(body: Json, dropped: list[str]) -> None:
@@ -114,7 +115,7 @@ def response_in(body: Json, translation: Translation) -> Json:
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
         raise Failure(Reason.BAD_RESPONSE, "the answer has no choices")
-    whole = [_whole_choice(choice) for choice in choices]
+    whole = list(map(_whole_choice, choices))
     if whole != choices:  # the same objects, as a rule, which are not looked into
         body = {**body, "choices": whole}
     if not body.get("model"):
@@ -128,8 +129,10 @@ def _whole_choice(choice: Any) -> Json:
     finish = choice.get("finish_reason")
     if isinstance(finish, str) and finish.lower() in _FAILED:
         raise Failure(Reason.UNAVAILABLE, "the answer ended in an error")
-    if isinstance(choice.get("message"), dict):
-        make_plain(choice["message"])
+    message = choice.get("message")
+    if isinstance(message, dict):
+        if message.get("content").__class__ is list or "tool_calls" in message:
+            make_plain(message)
         return choice
     if finish == "content_filter":  # Azure then sends no message at all
         return {**choice, "message": {"role": "assistant", "content": None, "refusal": None}}

@@ -104,6 +104,11 @@ class Provider:
     embedder: Embedder | None = None
     embed_url: str = ""
     id_headers: tuple[str, ...] = ("x-request-id",)
+    _sent: dict[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        sent = {name: str_of(value) for name, value in self.headers.items()}
+        object.__setattr__(self, "_sent", sent)  # as every request wants them
 
     def door(self, path: str, model: str, content: bytes | IO[bytes], media_type: str) -> HttpRequest:
         """Build a request to one of the provider's other doors.
@@ -112,7 +117,7 @@ class Provider:
             content: what is sent; a file is sent from its beginning.
         """
         url = self.embed_url if path == "embeddings" and self.embed_url else self.address.replace("{door}", path)
-        headers = {name: str_of(value) for name, value in self.headers.items()} | {"content-type": media_type}
+        headers = self._sent | {"content-type": media_type}
         url = url.replace("{model}", _quoted(model))
         if isinstance(content, bytes):
             return HttpRequest(url, headers, content)
@@ -141,13 +146,14 @@ class Provider:
         if self.adapt:
             body, dropped = self.adapt(body, model)
         translation = self.dialect.request_out(body, model)
-        translation.dropped = [*dropped, *translation.dropped]
+        if dropped:
+            translation.dropped = [*dropped, *translation.dropped]
         if not self.usage_in_streams:
             translation.body.pop("stream_options", None)
         return self._http(translation, model), translation
 
     def _http(self, translation: Translation, model: Model) -> HttpRequest:
-        headers = {name: str_of(value) for name, value in self.headers.items()}
+        headers = self._sent.copy()
         for name, value in translation.headers.items():
             headers[name] = f"{headers[name]},{value}" if name == "anthropic-beta" and name in headers else value
         url = self.url.replace("{model}", _quoted(model.name)) if "{model}" in self.url else self.url

@@ -27,6 +27,7 @@ from . import Provider, bearer, headers_of, streams
 BASE_URL = "https://api.openai.com/v1"
 MAX_ID = 40
 _FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_HISTORY = ("assistant", "tool")
 # What other servers' answers say beside OpenAI's members of a message.
 _FOREIGN = {"reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks", "content_blocks"}
 # Refused by models without "sampling", with the value that asks for nothing.
@@ -103,7 +104,9 @@ def adapt(body: Json, model: Model, own: bool = False) -> tuple[Json, list[str]]
         _check_names(body)
     out: Json = dict(body)
     dropped: list[str] = []
-    out["messages"] = [_message_out(message) for message in out["messages"]]
+    out["messages"] = [
+        _of_history(message) if message.get("role") in _HISTORY else message for message in out["messages"]
+    ]
     if not model.known:
         return out, dropped
     if not model.can("sampling"):
@@ -133,16 +136,15 @@ def _check_name(function: Any, param: str) -> None:
         raise BadRequest("this provider takes names of 1 to 64 letters, digits, _ and - only", param=param)
 
 
-def _message_out(message: Json) -> Json:
+def _of_history(message: Json) -> Json:
     """A message of the history as OpenAI takes it, whoever answered it."""
-    role = message.get("role")
-    if role == "assistant":
+    if message["role"] == "assistant":
         if not _FOREIGN.isdisjoint(message):
             message = {key: value for key, value in message.items() if key not in _FOREIGN}
         calls = message.get("tool_calls")
         if isinstance(calls, list) and any(isinstance(call, dict) and _is_long(call.get("id")) for call in calls):
             message = {**message, "tool_calls": [_short_call(call) for call in calls]}
-    elif role == "tool" and _is_long(message.get("tool_call_id")):
+    elif _is_long(message.get("tool_call_id")):
         message = {**message, "tool_call_id": _short(message["tool_call_id"])}
     return message
 

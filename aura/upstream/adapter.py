@@ -62,7 +62,7 @@ class Adapter(BaseAdapter):
         self._pool = Pool(pool_size)
         self._resolver = Resolver()
         self._proxies = dict(proxies or {})
-        self._routes: dict[tuple[str, str], Route] = {}
+        self._routes: dict[tuple[str | None, str | None], Route] = {}
         self._sessions: dict[Origin, ssl.SSLSession | None] = {}
 
     def send(  # noqa: PLR0913  (requests' own, and two)
@@ -95,11 +95,10 @@ class Adapter(BaseAdapter):
             raise ValueError("certificates and proxies are decided where the adapter is made")
         if deadline is None:
             deadline = _deadline(timeout)
-        way = self._routes.get((request.method or "", request.url or "")) or self._route(request)
-        body = request.body or b""
+        way = self._routes.get((request.method, request.url)) or self._route(request)
+        body, upload = request.body or b"", None
         if isinstance(body, str):
             body = body.encode()
-        upload = None
         if isinstance(body, bytes):
             data = head(way.start, request.headers, len(body)) + body
         else:
@@ -123,10 +122,10 @@ class Adapter(BaseAdapter):
         self._pool.close()
 
     def _route(self, request: PreparedRequest) -> Route:
-        method, url = request.method or "", request.url or ""
         if len(self._routes) >= _MAX_ROUTES:
             self._routes.clear()
-        found = self._routes[method, url] = route(method, url, self._proxies)
+        found = route(request.method or "", request.url or "", self._proxies)
+        self._routes[request.method, request.url] = found
         return found
 
     # ---- connecting

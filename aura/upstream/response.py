@@ -66,7 +66,7 @@ class Response(requests.Response):
         self._release = release
         self._deadline = deadline
         self._limit = limit
-        self._inflate = _inflater(self.headers)
+        self._inflate = _inflater(self.headers) if "content-encoding" in self.headers else None
 
     def read(self, deadline: float) -> bytes:
         """Read the whole body.
@@ -75,10 +75,13 @@ class Response(requests.Response):
             Failure: ``BAD_RESPONSE`` if it is cut, too large or not what its head says; ``TIMEOUT``.
         """
         connection = self._held()
+        parts = connection.parts
+        if connection.complete and len(parts) == 1 and self._inflate is None and not connection.surplus:
+            if len(parts[0]) > self._limit:
+                raise _too_large()
+            return parts.pop()
         if int(self.headers.get("content-length") or 0) > self._limit:
             raise _too_large()
-        if connection.complete and len(connection.parts) == 1 and self._inflate is None and not connection.surplus:
-            return connection.parts.pop()
         try:
             body = self.read_some(deadline)
             if connection.complete and not connection.parts and self._inflate is None:
@@ -218,10 +221,7 @@ class _Inflater:
 
 
 def _inflater(headers: dict[str, str]) -> _Inflater | None:
-    coding = headers.get("content-encoding")
-    if coding is None:
-        return None
-    coding = coding.lower()
+    coding = headers["content-encoding"].lower()
     if coding in ("", "identity"):
         return None
     if coding in ("gzip", "x-gzip"):

@@ -31,9 +31,9 @@ MADE_OF = {
     "moderation.py Moderation._send": {"self._url", "self._provider.headers"},
     "providers/__init__.py TokenRequest.request": {"self.url"},
     "providers/__init__.py Provider.door": {
-        "self.embed_url", "self.address", "self.headers", "path", "model", "media_type",
+        "self.embed_url", "self.address", "self._sent", "path", "model", "media_type",
     },
-    "providers/__init__.py Provider._http": {"self.url", "self.headers", "translation.headers", "model.name"},
+    "providers/__init__.py Provider._http": {"self.url", "self._sent", "translation.headers", "model.name"},
 }  # fmt: skip
 # What is added to the headers of one that was made: the request's id, which has the form of one; what OpenTelemetry
 # writes of the trace, where tracing is on; a token that a provider's own server gave.
