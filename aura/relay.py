@@ -38,7 +38,6 @@ MAX_STORED = 1024 * 1024  # bytes of a stream that may still be cached
 NEVER = float("inf")
 _EARLY, _LEAST_GAP = 0.05, 1.0
 
-
 Found = tuple[Opened, Step, float]
 # How a broken stream goes on: given the step that broke and how (None where another process was lost that passed the
 # stream on) and the answer so far, asks the next target.
@@ -70,13 +69,13 @@ class Relay:
         self._writer: Writer = self._front.writer(call)
         self._opener: gevent.Greenlet[Any, Any] | None = None
         self._opened: Opened | None = None
-        self._verbatim = False
-        self._assembler = Assembler()
-        self._size = 0
+        self._assembler, self._size = Assembler(), 0
+        self._chunks: list[Chunk] = []  # the last that were passed on
+        self._spoken_at = self._alive_at = self._ends_at = 0.0
         self._usage: Usage | None = None
         self._before = Usage()  # of the attempts that broke
         self._pieces: Iterator[bytes] = iter(())
-        self._closed = False
+        self._verbatim = self._closed = False
         self.closed: Callable[[], None] | None = None
         """Called once when the stream is over, however it ended."""
 
@@ -179,7 +178,12 @@ class Relay:
             assert opened is not None
             error: AuraError | None
             try:
-                yield from self._passed_on(opened)
+                data = self._begun(opened)
+                while data is not None:
+                    if data:
+                        yield data
+                    data = self._next(opened)
+                yield self._end(opened)
                 return
             except Failure as failure:
                 opened.incoming.close()
@@ -265,15 +269,7 @@ class Relay:
 
     def _partial(self) -> Json | None:
         """The answer so far, if it is one text; None where it cannot be continued."""
-        if self._size > MAX_STORED or self._assembler.in_tool_call:
-            return None
-        partial = self._assembler.completion()
-        choices = partial["choices"]
-        message = choices[0]["message"] if len(choices) == 1 else {"tool_calls": True}
-        if not isinstance(message.get("content"), str | None):
-            return None
-        # Another model's answer behind a refusal would be neither.
-        return None if any(message.get(key) for key in ("tool_calls", "function_call", "refusal")) else partial
+        return None if self._size > MAX_STORED else self._assembler.one_text()
 
     def _told_usage(self, partial: Json | None) -> Usage:
         """What a broken attempt is billed for: what its provider told before, else what is estimated."""
@@ -282,40 +278,37 @@ class Relay:
         output = round(text_tokens(text)) - self._before.output
         return replace(told, input=told.input or estimate_tokens(self._call.body), output=max(told.output, output))
 
-    def _passed_on(self, opened: Opened) -> Iterator[bytes]:
-        incoming, chunks = opened.incoming, opened.held
-        spoken_at = alive_at = now = time.monotonic()
-        ends_at = now + AFTER_FINISH if incoming.complete else NEVER
-        while True:
-            chunks, last = up_to_last(chunks)
-            if last or now >= ends_at:
-                break
-            if chunks:
-                data = self._framed(chunks)
-                if data:
-                    yield data
-                now = time.monotonic()
-                if says_something(chunks):
-                    spoken_at = alive_at = now
-            if incoming.complete:
-                ends_at = min(ends_at, now + (AFTER_USAGE if tells_usage(chunks) else AFTER_FINISH))
-            until = self._until(opened, spoken_at, ends_at)
-            pulled = self._pull(incoming, until, alive_at + KEEP_ALIVE)
-            now = time.monotonic()
-            if pulled is None:
-                chunks = []
-                break
-            chunks = pulled
-            if now >= until and not incoming.complete:  # what comes all the time is never waited for
-                self._check(chunks, now)
-            if now >= alive_at + KEEP_ALIVE and not says_something(chunks):
-                alive_at = now
-                yield self._writer.alive
-        yield self._end(opened, chunks)
+    def _begun(self, opened: Opened) -> bytes | None:
+        """What was held of a stream; None where that is all of it."""
+        self._spoken_at = self._alive_at = now = time.monotonic()
+        self._ends_at = now + AFTER_FINISH if opened.incoming.complete else NEVER
+        self._chunks, last = up_to_last(opened.held)
+        return None if last else self._framed(self._chunks)
 
-    def _pull(self, incoming: Incoming, until: float, alive_at: float) -> list[Chunk] | None:
+    def _next(self, opened: Opened) -> bytes | None:
+        """Wait for what the client is sent next, which may be nothing; None at the end of a whole answer."""
+        incoming, said, now = opened.incoming, self._chunks, time.monotonic()
+        if says_something(said):
+            self._spoken_at = self._alive_at = now
+        if incoming.complete:
+            self._ends_at = min(self._ends_at, now + (AFTER_USAGE if tells_usage(said) else AFTER_FINISH))
+        until = self._until(opened)
+        pulled = self._pull(incoming, until)
+        now = time.monotonic()
+        if pulled is None:
+            self._chunks = []
+            return None
+        if now >= until and not incoming.complete:  # what comes all the time is never waited for
+            self._check(pulled, now)
+        alive = b""
+        if now >= self._alive_at + KEEP_ALIVE and not says_something(pulled):
+            self._alive_at, alive = now, self._writer.alive
+        self._chunks, last = up_to_last(pulled)
+        return None if last or now >= self._ends_at else alive + self._framed(self._chunks)
+
+    def _pull(self, incoming: Incoming, until: float) -> list[Chunk] | None:
         """The next chunks; none after a silence that is no failure yet; None at the end of a whole answer."""
-        wake = until if until < alive_at else alive_at
+        wake = min(until, self._alive_at + KEEP_ALIVE)
         try:
             chunks = incoming.pull(wake)
         except Failure as failure:
@@ -341,18 +334,19 @@ class Relay:
         if not says_something(chunks):
             raise Failure(Reason.TIMEOUT)
 
-    def _until(self, opened: Opened, since: float, ends_at: float) -> float:
+    def _until(self, opened: Opened) -> float:
         """How long a stream may be silent; the last half of the call's time is left for who goes on with it."""
         long = opened.reasoning or self._assembler.in_tool_call
         gap = limits.LONG_IDLE_GAP if long else limits.IDLE_GAP
-        deadline = self._deadline
-        left = deadline - since
+        left = self._deadline - self._spoken_at
         if left < 2 * gap and self._rescuer is not None:
             gap = min(gap, max(_LEAST_GAP, left / 2))
-        return min(ends_at, since + gap, deadline)
+        return min(self._ends_at, self._spoken_at + gap, self._deadline)
 
     def _framed(self, chunks: list[Chunk]) -> bytes:
         """The bytes of some chunks, in the client's grammar."""
+        if not chunks:
+            return b""
         keeping = self._size <= MAX_STORED
         for chunk in chunks:
             if chunk.__class__ is Piece:  # its body need not be made
@@ -374,9 +368,9 @@ class Relay:
         except (AttributeError, KeyError, TypeError, ValueError):
             self._size = MAX_STORED + 1
 
-    def _end(self, opened: Opened, chunks: list[Chunk]) -> bytes:
+    def _end(self, opened: Opened) -> bytes:
         """A good end: the last chunks, then what ends an answer."""
-        data = self._framed(chunks) + self._writer.end()
+        data = self._framed(self._chunks) + self._writer.end()
         self._ledger.answered(self._call, opened.step, opened.started, self._usage)
         if self._size <= MAX_STORED:
             self._answered(opened.step, self._assembler.completion())

@@ -85,6 +85,18 @@ class Assembler:
             whole["usage"] = self._usage
         return whole
 
+    def one_text(self) -> Json | None:
+        """The whole answer so far, if another model can go on with it: it is one text; None for any other."""
+        if self.in_tool_call:
+            return None
+        whole = self.completion()
+        choices = whole["choices"]
+        message = choices[0]["message"] if len(choices) == 1 else {"tool_calls": True}
+        if not isinstance(message.get("content"), str | None):
+            return None
+        # Another model's answer behind a refusal would be neither.
+        return None if any(message.get(key) for key in ("tool_calls", "function_call", "refusal")) else whole
+
 
 class _Choice:
     """One choice, as far as it has come."""
