@@ -64,17 +64,18 @@ class Event(logging.LogRecord):
     What ``logger.info(event, extra=fields)`` makes, in a tenth of the time: the line that every request ends in.
     """
 
+    fields: dict[str, Any]
+
     def __init__(self, logger: str, event: str, fields: dict[str, Any]) -> None:
-        vars(self).update(_EMPTY)
-        self.name, self.msg, self.created = logger, event, time.time()
-        self.fields = fields
+        own = self.__dict__ = _EMPTY.copy()
+        own["name"], own["msg"], own["created"], own["fields"] = logger, event, time.time(), fields
 
     def getMessage(self) -> str:  # noqa: N802  (logging's name)
         """The event."""
         return str(self.msg)
 
 
-_EMPTY = vars(logging.makeLogRecord({"levelno": logging.INFO, "levelname": "INFO"}))
+_EMPTY = {**vars(logging.makeLogRecord({"levelno": logging.INFO, "levelname": "INFO"})), "fields": {}}
 
 
 def told(logger: logging.Logger | None, event: Event) -> None:
@@ -102,6 +103,12 @@ class JsonFormatter(logging.Formatter):
 
     def line(self, record: logging.LogRecord) -> bytes:
         """Render a record as bytes."""
+        if isinstance(record, Event):  # its words are our own, so they need no escapes, and none of its fields is one
+            head = (
+                f'{{"time":"{_time(record.created)}","level":"{record.levelname.lower()}",'
+                f'"logger":"{record.name}","event":"{record.msg}",'
+            )
+            return head.encode() + orjson.dumps(record.fields, default=str)[1:]
         line = {
             "time": _time(record.created),
             "level": record.levelname.lower(),
