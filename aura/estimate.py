@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 
 from .call import Json
 
-_SIZED = frozenset(("tools", "functions", "response_format", "format"))
+SIZED = frozenset(("tools", "functions", "response_format", "format"))
 # What a part that is not text costs, about: a picture in high detail, a page or two of a document, half a minute.
 _PART_TOKENS = {"image_url": 800, "file": 1500, "input_audio": 500}
 
@@ -28,20 +30,28 @@ def estimate_tokens(body: Json) -> int:
     total = 0.0
     for message in body.get("messages") or ():
         if message.__class__ is dict:
-            content = message.get("content")
-            if content.__class__ is str and len(message) == 2 and "role" in message and content.isascii():
-                total += 4 + len(content) / 4
-            else:
-                total += 4 + _message_tokens(message)
-    if not _SIZED.isdisjoint(body):
-        total += sum(len(orjson.dumps(body[key])) for key in _SIZED if body.get(key)) / 4
-    return round(total)
+            total += message_tokens(message, message.get("content"))
+    return round(total + declared_tokens(body))
 
 
-def _message_tokens(message: Json) -> float:
-    content, total = message.get("content"), 0.0
+def declared_tokens(body: Json) -> float:
+    """Estimate the tokens of what a body declares beside its messages: tools and schema."""
+    if SIZED.isdisjoint(body):
+        return 0.0
+    return sum(len(orjson.dumps(body[key])) for key in SIZED if body.get(key)) / 4
+
+
+def message_tokens(message: Json, content: Any) -> float:
+    """Estimate the tokens of a message.
+
+    Args:
+        content: the message's own.
+    """
+    if content.__class__ is str and len(message) == 2 and "role" in message:
+        return 4 + text_tokens(content)
+    total = 4.0
     if isinstance(content, str):
-        total = text_tokens(content)
+        total += text_tokens(content)
     elif isinstance(content, list):
         for part in content:
             if isinstance(part, dict):

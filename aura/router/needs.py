@@ -9,7 +9,7 @@ from typing import Any
 from ..call import Call, Json, KnownBody, Model, Tier
 from ..dialects.beyond import KEY, only_of
 from ..errors import BadRequest
-from ..estimate import estimate_tokens
+from ..estimate import SIZED, declared_tokens, message_tokens
 
 # Bits of what a call needs and of what a target lacks, so that one `&` decides.
 VISION, IMAGE_URL, AUDIO, DOCUMENTS, TOOLS, JSON_SCHEMA, JSON_OBJECT, CHAT, EMBEDDINGS = (1 << n for n in range(9))
@@ -44,7 +44,7 @@ _OPENAIS = ("openai", "azure")
 _TIERS = {name: tier for tier in Tier for name in (tier.value.lower(), f"aura-{tier.value.lower()}")}
 _OPTIONS = frozenset({"tier", "fallbacks", "cache", "max_cost_usd"})
 _LATER = ("assistant", "tool")
-_DEMANDING = frozenset(("tools", "functions", "response_format", "modalities", KEY))
+_DEMANDING = SIZED | {"modalities", KEY}
 TIER_HEADER = "X-Aura-Tier"
 
 
@@ -147,23 +147,26 @@ def needs_of(call: Call) -> Needs:
 
 def _read(call: Call) -> Needs:
     """Read what a call needs, in one pass over its messages; nothing is looked into deeper than a part's type."""
-    body, only, goes_on = call.body, "", False
+    body, only, goes_on, tokens = call.body, "", False, 0.0
     mask = EMBEDDINGS if call.door == "embeddings" else CHAT
     for message in body.get("messages") or ():
         if not isinstance(message, dict):
             continue
+        content = message.get("content")
+        tokens += message_tokens(message, content)
         if message.get("role") in _LATER:
             goes_on = True
-        content = message.get("content")
-        if isinstance(content, list):
+        if content.__class__ is list:
             for part in content:
                 if isinstance(part, dict):
                     mask |= _need_of_part(part)
     if not _DEMANDING.isdisjoint(body):
         only = only_of(body)
         mask |= _demands(body) | (GRAMMARS[call.grammar] if only else 0)
+        tokens += declared_tokens(body)
     limit = _count(body.get("max_completion_tokens")) or _count(body.get("max_tokens"))
-    return Needs(mask, estimate_tokens(body), limit, _count(body.get("n")) or 1, only, goes_on)
+    choices = (_count(body["n"]) or 1) if "n" in body else 1
+    return Needs(mask, round(tokens), limit, choices, only, goes_on)
 
 
 def _demands(body: Json) -> int:
