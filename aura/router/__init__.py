@@ -88,8 +88,8 @@ class Router:
         self._baseline = settings.cost.baseline_model
         self._conversations = Conversations()
         self._open: set[str] = set()  # names of models that leave the choice to the tiers
-        # Drafts of plans, by tier, ceiling and needs: of calls that every target has room for, in a fixed order.
-        self._usual: dict[tuple[Tier, Tier | None, int], tuple[Draft, Tier]] = {}
+        # What plans are made from, by tier, ceiling and needs, of calls that all targets have room for, in fixed order.
+        self._usual: dict[tuple[Tier, Tier | None, int], Plan] = {}
         every = [candidate for group in self._directory.tiers.values() for candidate in group]
         self._fixed = settings.router.strategy == "priority"
         self._narrowest = min((candidate.window for candidate in every), default=0)
@@ -147,9 +147,7 @@ class Router:
         if allowed is not None:
             self._check_allowed(ask, allowed)
         named = wish.pinned is not None or wish.only
-        plan = self._named_plan(ask) if named else self._routed_plan(ask, judge)
-        plan.signature = self._signature(plan, ask)
-        return plan
+        return self._named_plan(ask) if named else self._routed_plan(ask, judge)
 
     def _check_allowed(self, ask: Ask, allowed: Allowed) -> None:
         """Refuse what the client names and its key may not use; what it leaves open is chosen from the rest."""
@@ -182,7 +180,7 @@ class Router:
             return model.tier or model.model.tier
 
         draft, tier = _filled(ask, fill)
-        return _plan(draft, draft.targets, tier, pinned=wish.pinned is not None)
+        return self._plan(ask, draft, tier, pinned=wish.pinned is not None)
 
     def _routed_plan(self, ask: Ask, judge: Judge) -> Plan:
         """The plan of a call that leaves the choice to a tier."""
@@ -202,15 +200,28 @@ class Router:
         usual = steady is None and self._is_usual(ask)
         known = self._usual.get((tier, ask.wish.ceiling, ask.needs.mask)) if usual else None
         if known is None:
-            draft, chosen = _filled(ask, lambda draft: self._fill(ask, draft, tier, steady))
-            known = draft, chosen
+            known = self._drafted(ask, tier, steady)
             if usual:
                 if len(self._usual) >= MAX_USUAL:
                     self._usual.clear()
                 self._usual[tier, ask.wish.ceiling, ask.needs.mask] = known
-        draft, chosen = known
-        plan = _plan(draft, _well_first(draft.targets, ask.fleet), chosen)
-        plan.verdict, plan.preferred, plan.goes_on = verdict, draft.targets[0].target, later
+        return Plan(
+            _well_first(known.targets, ask.fleet),
+            known.tier,
+            False,
+            verdict,
+            known.left_out,
+            known.signature,
+            known.preferred,
+            known.max_tokens,
+            later,
+        )
+
+    def _drafted(self, ask: Ask, tier: Tier, steady: Target | None) -> Plan:
+        """A tier's plan, whether or not its targets are well."""
+        draft, chosen = _filled(ask, lambda draft: self._fill(ask, draft, tier, steady))
+        plan = self._plan(ask, draft, chosen)
+        plan.preferred = draft.targets[0].target
         return plan
 
     def _is_usual(self, ask: Ask) -> bool:
@@ -316,11 +327,15 @@ class Router:
             raise BadRequest("a fallback must be provider/model, of a provider that lists the model", param=param)
         return found
 
+    def _plan(self, ask: Ask, draft: Draft, tier: Tier | None, *, pinned: bool = False) -> Plan:
+        limits = [planned.max_tokens for planned in draft.targets if planned.max_tokens is not None]
+        plan = Plan(draft.targets, tier, pinned, left_out=draft.left_out, max_tokens=min(limits, default=None))
+        plan.signature = self._signature(plan, ask)
+        return plan
+
     def _signature(self, plan: Plan, ask: Ask) -> str:
         """What a stored answer may be shared by: everything that was chosen, nothing that is so only for now."""
         wish = ask.wish
-        if wish is _ANY_TIER and ask.options is NO_OPTIONS and ask.allowed is None:
-            return f"{self._generation} {plan.tier}"
         named = (wish.pinned,) if wish.pinned is not None else wish.first
         parts = [self._generation, plan.tier.value if plan.tier and not plan.pinned else "-"]
         parts += [candidate.target.name for candidate in named]
@@ -368,11 +383,6 @@ def _filled(ask: Ask, fill: Callable[[Draft], Filled]) -> tuple[Draft, Filled]:
             if draft.targets:
                 return draft, filled
     raise draft.refusal(ask.call.body)
-
-
-def _plan(draft: Draft, targets: list[Planned], tier: Tier | None, *, pinned: bool = False) -> Plan:
-    limits = [planned.max_tokens for planned in targets if planned.max_tokens is not None]
-    return Plan(targets, tier, pinned, left_out=draft.left_out, max_tokens=min(limits, default=None))
 
 
 def _malformed() -> BadRequest:
