@@ -80,6 +80,10 @@ class Model:
     price: Price | None = None
     created: int = 0
 
+    def __hash__(self) -> int:
+        """Of the name alone: models of one name are few, and all fields would be gone through at every look-up."""
+        return hash(self.name)
+
     def can(self, capability: str) -> bool:
         """Whether the model has a capability."""
         return capability in self.capabilities
@@ -180,9 +184,9 @@ class Chunk:
         return Chunk(body, b"", self.name, content, self.finished, self.usage, self.last)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
-    """How demanding a conversation was judged.
+    """How demanding a conversation was judged. Made for every call, so not frozen: that takes three times as long.
 
     Args:
         tier: the tier that should answer.

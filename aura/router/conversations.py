@@ -17,7 +17,7 @@ _LATEST = 3  # turns that are judged again beside the first
 _ITEMS = 64  # of a list or an object
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Place:
     """Where a conversation is.
 
