@@ -20,9 +20,20 @@ MAX_HEADERS = 200
 MAX_INTERIM = 10_000
 _BODILESS = (204, 304)
 _PIECE = 64 * 1024
-# Lower-case names of headers by what was sent. A cache of bounded size.
-_keys: dict[bytes, str] = {}
 _MAX_KEYS = 512
+
+
+class _Keys(dict[bytes, str]):
+    """Lower-case names of headers by what was sent. A cache of bounded size."""
+
+    def __missing__(self, name: bytes) -> str:
+        key = name.decode("latin-1").lower()
+        if len(self) < _MAX_KEYS:
+            self[name] = key
+        return key
+
+
+_keys = _Keys()
 
 
 class Connection:
@@ -127,7 +138,7 @@ class Connection:
             # A line without an end is never reported as a header.
             self._headless += len(data)
             if self._headless > 2 * MAX_HEAD:
-                raise _bad("the head of the answer is too large")
+                raise _too_long()
 
     @property
     def reusable(self) -> bool:
@@ -147,16 +158,23 @@ class Connection:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_count = count = self._head_count + 1
-        self._head_size = size = self._head_size + len(name) + len(value)
-        if count > MAX_HEADERS or size > MAX_HEAD:
-            raise _bad("the head of the answer is too large")
+        if count > MAX_HEADERS:
+            raise _too_long()
         if self.head:
-            return  # a trailer
-        headers = self.headers
-        key, text = _keys.get(name) or _key(name), value.decode("latin-1").strip()
+            self._bound(len(name) + len(value))  # a trailer
+            return
+        headers, key = self.headers, _keys[name]
+        text = value.decode("latin-1").strip()
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
+    def _bound(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > MAX_HEAD:
+            raise _too_long()
+
     def on_headers_complete(self) -> None:
+        if self._headless:  # what came in one read is not too long
+            self._bound(sum(map(len, self.headers)) + sum(map(len, self.headers.values())))
         status = self._parser.get_status_code()
         if status < 200:
             return
@@ -181,11 +199,8 @@ class Connection:
             raise _bad("interim answers without end")
 
 
-def _key(name: bytes) -> str:
-    key = name.decode("latin-1").lower()
-    if len(_keys) < _MAX_KEYS:
-        _keys[name] = key
-    return key
+def _too_long() -> Failure:
+    return _bad("the head of the answer is too large")
 
 
 def _bad(message: str) -> Failure:
