@@ -109,15 +109,16 @@ def adapt(body: Json, model: Model, own: bool = False) -> tuple[Json, list[str]]
     ]
     if not model.known:
         return out, dropped
-    if not model.can("sampling"):
+    able = model.capabilities
+    if "sampling" not in able:
         for key, neutral in _SAMPLING.items():
             drop(out, key, neutral, dropped)
-    if model.can("max_completion_tokens") and "max_tokens" in out:
+    if "max_completion_tokens" in able and "max_tokens" in out:
         limit = out.pop("max_tokens")
         out.setdefault("max_completion_tokens", limit)
-    if not model.can("reasoning"):
+    if "reasoning" not in able:
         drop(out, "reasoning_effort", "none", dropped)
-    if not model.can("developer_role"):
+    if "developer_role" not in able:
         out["messages"] = [_as_system(message) for message in out["messages"]]
     return out, dropped
 
