@@ -100,7 +100,7 @@ class _Context(RequestContext):
             if len(self._tokens) == 1:
                 for hook in self.request.door.teardown:
                     hook(exc)
-                if "files" in vars(self.request):
+                if "files" in self.request.__dict__:
                     self.request.close()
         finally:
             token, around = self._tokens.pop()
@@ -171,7 +171,12 @@ class Application(Flask):
             return super().full_dispatch_request()
         door: Door = context.request.door
         try:
-            response = _first(door)
+            for hook in door.before:
+                response = hook()
+                if response is not None:
+                    break
+            else:
+                response = door.view()
         except Exception as error:
             response = self.handle_user_exception(error)
         if response.__class__ is not Answered:
@@ -196,15 +201,6 @@ _receivers = [
         signals.appcontext_tearing_down,
     )
 ]
-
-
-def _first(door: Door) -> Any:
-    """What the first hook that answers says, else what the view does."""
-    for hook in door.before:
-        answer = hook()
-        if answer is not None:
-            return answer
-    return door.view()
 
 
 class Answered(Response):

@@ -48,17 +48,13 @@ def register(app: Flask, settings: AuthSettings, public: frozenset[str]) -> None
     @app.before_request
     def authenticate() -> None:
         here, request = present()
-        here.caller, here.admin, here.known = "", False, not needed
         rule = request.url_rule
-        if rule is None or not needed:
-            return  # an unknown path is 404 whoever asks
-        key = keys.find(_sent(request.environ))
-        if key is None:
-            if rule.rule in public:
-                return
+        key = keys.find(_sent(request.environ)) if needed and rule is not None else None
+        here.known = key is not None or not needed
+        here.caller, here.admin = key or ("", False)
+        # An unknown path is 404 whoever asks.
+        if not here.known and rule is not None and rule.rule not in public:
             raise Unauthorized("A valid API key is needed: send it as 'Authorization: Bearer KEY'.")
-        here.caller, here.admin = key
-        here.known = True
 
 
 def _sent(environ: dict[str, str]) -> str:
