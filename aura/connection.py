@@ -213,7 +213,8 @@ class Connection:
         self._watcher.stop()
         self._watcher.close()
         self.socket.close()
-        self.environ.clear()  # it holds this connection: nothing waits for the garbage collector
+        self.environ.clear()  # it holds this connection, and so does the last head: nothing waits for a collection
+        self._last = None
         self.worker.forget(self)
 
     # ---- waiting
