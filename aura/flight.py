@@ -22,6 +22,7 @@ from gevent.event import Event
 from . import metrics
 from .cache import Sharing
 from .call import Answer, Call, Json
+from .carrying import carried
 from .errors import AuraError, Failure, Reason, ShuttingDown, UpstreamError
 from .fronts import FRONTS
 from .ledger import CLIENT_LEFT, Ledger
@@ -86,7 +87,7 @@ class Flight:
         try:
             self.answer = begin(self.work)
         except Exception as error:  # carried over to the readers
-            self.error, self.ended = error, True
+            self.error, self.ended = carried(error), True
             self._over(self)
             return
         self._begun.set()

@@ -10,6 +10,7 @@ import gevent
 
 from . import metrics
 from .call import Call, Usage
+from .carrying import caught
 from .estimate import estimate_tokens
 from .exchange import Opened, Whole
 from .failover import Attempts, Step
@@ -39,10 +40,7 @@ class Runner(Generic[Result]):
 
     def _run(self) -> Found[Result] | Exception | None:
         self.began = time.monotonic()
-        try:
-            return self._attempt(self.step)
-        except Exception as error:  # carried over to the green thread that waits for it
-            return error
+        return caught(lambda: self._attempt(self.step))
 
     def found(self) -> Found[Result] | None:
         """What the attempt, which has ended, has found; None if it failed.

@@ -16,6 +16,7 @@ import gevent
 
 from . import limits, metrics
 from .call import Answer, Call, Chunk, Json, Usage
+from .carrying import caught
 from .chunks import says_something, tells_usage, up_to_last, with_heads
 from .dialects import Writer
 from .dialects.assembly import Assembler
@@ -85,7 +86,7 @@ class Relay:
         Args:
             find: runs the attempts; raises what the client is told if none succeeds.
         """
-        self._opener = gevent.spawn(_caught, find)
+        self._opener = gevent.spawn(caught, find)
         try:
             self._opener.join(timeout=PATIENCE)
             if not self._opener.dead:
@@ -110,6 +111,7 @@ class Relay:
         else:
             self._opener.rawlink(self._let_go)  # it may succeed before it learns that it need not
             self._opener.kill(block=False)
+        self._opener = None
 
     def _let_go(self, opener: gevent.Greenlet[Any, Any]) -> None:
         if isinstance(opener.value, tuple):
@@ -119,7 +121,10 @@ class Relay:
 
     def _take(self, found: Found | Exception) -> None:
         if isinstance(found, Exception):
-            raise found
+            try:
+                raise found
+            finally:
+                del found  # what it passes through must not hold it
         self._opened = found[0]
         self._opened.held = with_heads(self._opened.held)
         self._verbatim = self._opened.incoming.dialect == self._front.name
@@ -208,7 +213,7 @@ class Relay:
         """
         metrics.streams_open.inc()
         if not said:
-            self._opener = gevent.spawn(_caught, find)
+            self._opener = gevent.spawn(caught, find)
             yield from self._late()
             return
         self._writer.write(said, verbatim=True)
@@ -256,7 +261,7 @@ class Relay:
 
     def _continued(self, find: Callable[[], Found]) -> Generator[bytes, None, AuraError | None]:
         """Wait for who goes on; returns what the client is told if nobody does."""
-        self._opener = gevent.spawn(_caught, find)
+        self._opener = gevent.spawn(caught, find)
         found = yield from self._waited()
         metrics.rescues.labels("rescued" if isinstance(found, tuple) else "failed").inc()
         if isinstance(found, tuple):
@@ -386,13 +391,6 @@ class Relay:
 
 class _OutOfTime(Exception):
     """The call's own time is up while its answer is still coming."""
-
-
-def _caught(find: Callable[[], Found]) -> Found | Exception:
-    try:
-        return find()
-    except Exception as error:  # carried over to the green thread that waits for it
-        return error
 
 
 def _interrupted() -> AuraError:

@@ -47,7 +47,7 @@ _MAX_EVICTED = 16
 # Objects made beyond those that went, then collections of the young and of the middle-aged. Requests leave no cycles,
 # so that every collection goes in vain over what the open streams hold; by Python's own numbers (700, 10, 10) that took
 # a fifth of the time at 5,000 streams, and collections of all of it made them late.
-_COLLECTED = (50_000, 20, 20)
+_COLLECTED = (10_000, 10, 100)
 # Connections that are being told that there is no room.
 _MAX_TURNED_AWAY = 256
 _NO_ROOM = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))

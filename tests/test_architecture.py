@@ -13,7 +13,7 @@ FLOORS = [
     ["catalogue", "circuit", "dialects", "features", "guardrails"],
     ["ceiling", "samples", "memory", "meters"],
     ["providers", "classifier", "router", "failover", "hedge", "rescue", "limits", "calibration"],
-    ["fronts", "chunks", "upstream", "metrics", "log", "disconnect", "configuration", "recording", "preview", "gate"],
+    ["fronts", "chunks", "carrying", "upstream", "metrics", "log", "disconnect", "configuration", "recording", "preview", "gate"],
     ["tokens", "redis_link", "levels", "gunicorn_log", "tracing", "metrics_reference", "request_id"],
     ["correlation", "cache", "fleet", "moderation", "replay", "embedding"],
     ["exchange"],

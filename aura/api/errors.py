@@ -65,6 +65,7 @@ def answer(error: AuraError, grammar: str = "") -> Response:
 
 
 def _http(error: HTTPException) -> Response:
+    request.routing_exception = None  # each holds the other, and both wait for the garbage collector
     if isinstance(error, NotFound):
         return _nothing_there()
     if isinstance(error, MethodNotAllowed):

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, ValidationError, pre_load
+from marshmallow import ValidationError, pre_load
 
 from ..call import Json
 from ..errors import BadRequest
 from ..strict_json import MAX_SHOWN, kind
+from .checking import RequestSchema, faults
 from .messages import MAX_MESSAGES, refuse
 from .schemas import (
     MAX_INT32,
@@ -52,11 +53,8 @@ def check_system(system: Any) -> None:
         array_of("blocks", 0, MAX_BLOCKS)(system)
 
 
-class CountRequest(Schema):
+class CountRequest(RequestSchema):
     """The body of ``POST /v1/messages/count_tokens``."""
-
-    class Meta:
-        unknown = INCLUDE
 
     model = Checked(
         check_model,
@@ -106,7 +104,7 @@ class MessagesRequest(CountRequest):
 class Checker:
     """Checks bodies by a schema, with a quick way through it for what is surely right."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: RequestSchema) -> None:
         self._schema = schema
         # Of the schema's own fields: what is taken is declared once, above; a provider is looked at in all schemas.
         self._passes: dict[str, Callable[[Any], bool]] = {"provider": lambda value: value.__class__ is dict} | {
@@ -119,7 +117,7 @@ class Checker:
         """Refuse what is not well formed; BadRequest names the first field that is wrong, in Anthropic's way."""
         if self.surely_right(body):
             return
-        found: Any = self._schema.validate(body)
+        found: Any = faults(self._schema, body)
         steps: list[str] = []
         while isinstance(found, Mapping) and found:
             step, found = next(iter(found.items()))

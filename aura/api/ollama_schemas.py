@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, pre_load
+from marshmallow import pre_load
 
 from ..call import Json
 from ..strict_json import kind
+from .checking import RequestSchema
 from .message_schemas import MAX_BLOCKS, MAX_TOOLS, Checker, array_of
 from .messages import MAX_MESSAGES, refuse
 from .requests import check_input
@@ -45,11 +46,8 @@ def _check_keep_alive(value: Any) -> None:
         refuse(f"must be a duration, not {kind(value)}")
 
 
-class _Request(Schema):
+class _Request(RequestSchema):
     """What all requests have."""
-
-    class Meta:
-        unknown = INCLUDE
 
     model = Checked(
         check_model,

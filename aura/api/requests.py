@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, ValidationError, pre_load, validate, validates_schema
+from marshmallow import ValidationError, pre_load, validate, validates_schema
 
 from ..call import Json
 from ..errors import BadRequest
 from ..strict_json import kind
+from .checking import RequestSchema, refuse_wrong
 from .messages import refuse
 from .schemas import (
     MAX_INT32,
@@ -27,7 +28,6 @@ from .schemas import (
     check_stream_options,
     check_together,
     refuse_steering,
-    refuse_wrong,
 )
 
 MAX_INPUTS = 65_536
@@ -75,11 +75,8 @@ def refuse_conversation(body: Json) -> None:
         raise ValidationError("belongs to a chat: this door takes none", "messages")
 
 
-class EmbeddingsRequest(Schema):
+class EmbeddingsRequest(RequestSchema):
     """The body of ``POST /v1/embeddings``. Fields that are not listed are passed on as they are."""
-
-    class Meta:
-        unknown = INCLUDE
 
     model = Checked(
         check_model,
@@ -120,11 +117,8 @@ def check_prompt(given: Any) -> None:
     check_input(given)
 
 
-class CompletionRequest(Schema):
+class CompletionRequest(RequestSchema):
     """The body of ``POST /v1/completions``. Fields that are not listed are passed on to who speaks this grammar."""
-
-    class Meta:
-        unknown = INCLUDE
 
     model = Checked(
         check_model,
@@ -173,11 +167,8 @@ class CompletionRequest(Schema):
         check_together(data)
 
 
-class PassedRequest(Schema):
+class PassedRequest(RequestSchema):
     """The body of a request that is passed on as it is; its provider knows what else belongs in it."""
-
-    class Meta:
-        unknown = INCLUDE
 
     model = Checked(check_model, "The provider's model, or provider/model.", type="string", maxLength=MAX_MODEL)
     fallbacks = Checked(check_fallbacks, "Not taken here: a call goes to the provider alone.", null=False, type="array")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, ValidationError, pre_load, validates_schema
+from marshmallow import ValidationError, pre_load, validates_schema
 
 from ..call import Json
 from ..strict_json import kind
+from .checking import RequestSchema, refuse_wrong
 from .message_schemas import Checker
 from .messages import refuse
 from .schemas import (
@@ -22,7 +23,6 @@ from .schemas import (
     check_model,
     check_object,
     refuse_steering,
-    refuse_wrong,
 )
 
 MAX_ITEMS = 16_384
@@ -80,11 +80,8 @@ def check_truncation(truncation: Any) -> None:
         refuse("must be auto or disabled")
 
 
-class ResponsesRequest(Schema):
+class ResponsesRequest(RequestSchema):
     """The body of ``POST /v1/responses``. Fields that are not listed are passed on to who speaks this grammar."""
-
-    class Meta:
-        unknown = INCLUDE
 
     model = Checked(
         check_model,

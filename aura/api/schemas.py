@@ -11,14 +11,14 @@ Facts
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, ValidationError, fields, pre_load, validate, validates_schema
+from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
 
 from ..call import Json
-from ..errors import BadRequest
-from ..strict_json import MAX_SHOWN, kind
+from ..strict_json import kind
+from .checking import RequestSchema, refuse_wrong
 from .messages import MAX_MESSAGES, check_messages, refuse
 from .tools import (
     MAX_TOOLS,
@@ -238,11 +238,8 @@ _ONE_OR_MORE_TEXTS = [
 _NAME_OR_OBJECT = [{"type": "string"}, {"type": "object"}]
 
 
-class ChatRequest(Schema):
+class ChatRequest(RequestSchema):
     """The body of ``POST /v1/chat/completions``. Fields that are not listed are passed on as they are."""
-
-    class Meta:
-        unknown = INCLUDE
 
     model = Checked(
         check_model,
@@ -330,13 +327,6 @@ def check_chat(body: Json) -> None:
         refuse_wrong(SCHEMA, body)
 
 
-def refuse_wrong(schema: Schema, body: Json) -> None:
-    """Refuse a body that a schema does not take; BadRequest names the first field that is wrong."""
-    errors = schema.validate(body)
-    if errors:
-        raise _first(errors)
-
-
 def refuse_steering(body: Json) -> None:
     """Refuse what would steer the gateway itself."""
     for name in body:
@@ -366,12 +356,3 @@ def _surely_right(body: Json) -> bool:
 def steers(name: str) -> bool:
     """Whether a field would steer the gateway itself, or its HTTP client."""
     return name in STEERING or name.startswith(STEERING_PREFIXES)
-
-
-def _first(errors: Mapping[Any, Any]) -> BadRequest:
-    """The error to tell, of all that marshmallow found."""
-    path, found = "", errors
-    while isinstance(found, Mapping):
-        step, found = next(iter(found.items()))
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step[:MAX_SHOWN]
-    return BadRequest(f"'{path}' {found[0]}.", param=path)
