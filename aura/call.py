@@ -80,10 +80,6 @@ class Model:
     price: Price | None = None
     created: int = 0
 
-    def __hash__(self) -> int:
-        """Of the name alone: models of one name are few, and all fields would be gone through at every look-up."""
-        return hash(self.name)
-
     def can(self, capability: str) -> bool:
         """Whether the model has a capability."""
         return capability in self.capabilities
