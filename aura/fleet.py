@@ -68,7 +68,7 @@ class Fleet:
                     forgotten = self._others.popitem(last=False)[0]
                     self._unwell.discard(forgotten)
                     del self._known[forgotten]
-        elif target in self._others:
+        elif self._others and target in self._others:
             self._others.move_to_end(target)
         return known
 

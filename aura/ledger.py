@@ -90,7 +90,8 @@ class Ledger:
         call.asked -= 1
         target = step.planned.target
         known = self._fleet.of(target)
-        known.in_flight = max(0, known.in_flight - 1)
+        if known.in_flight:
+            known.in_flight -= 1
         if step.retry:
             self._fleet.budget.give_back()
         known.circuit.settle(step.permit, Effect.NEUTRAL)
@@ -108,7 +109,8 @@ class Ledger:
     ) -> None:
         target, duration = step.planned.target, self._clock() - started
         known = self._fleet.of(target)
-        known.in_flight = max(0, known.in_flight - 1)
+        if known.in_flight:
+            known.in_flight -= 1
         if step.retry:
             self._fleet.budget.give_back()
         known.circuit.settle(step.permit, effect, failure.retry_after if failure else None)
@@ -146,10 +148,12 @@ class Ledger:
 
     def _note_savings(self, call: Call, usage: Usage, baseline: Price) -> None:
         """What the whole call has cost, failed attempts too, against one answer of the baseline model."""
-        billed = [attempt for attempt in call.attempts if attempt.usage is not None]
+        billed = call.attempts
         for attempt in billed:
             if attempt.cost_usd is None:
                 return
+        if len(billed) > 1:
+            billed = [attempt for attempt in billed if attempt.usage is not None]
         if len(billed) > 1:
             billed = [attempt for attempt in billed if attempt.outcome != BEATEN]
         if len(billed) > 1:  # a rescued answer is the sum of its pieces, its prompt the first's
@@ -214,7 +218,7 @@ def bill(call: Call) -> tuple[float, bool]:
 
 def _hedge(call: Call) -> str | None:
     """What the second attempt beside a late one came to: won, lost, or how it failed; None where there was none."""
-    for attempt in call.attempts if len(call.attempts) > 1 else ():
+    for attempt in call.attempts:
         if attempt.hedge:
             return {"ok": "won", BEATEN: "lost"}.get(attempt.outcome, attempt.outcome)
     return None
@@ -267,17 +271,22 @@ def facts(call: Call, duration: float) -> dict[str, Any]:
         "outcome": call.outcome,
         "status": call.status,
         "stream": call.stream,
-        "ttft_s": None if call.first_content_s is None else round(call.first_content_s, 4),
-        "duration_s": round(duration, 4),
+        "ttft_s": None if call.first_content_s is None else _rounded(call.first_content_s),
+        "duration_s": _rounded(duration),
         "tokens_in": usage.input if usage else None,
         "tokens_out": usage.output if usage else None,
         "cost_usd": round(call.cost_usd, 8),
-        "cost_failed_usd": round(failed, 8) or None,
+        "cost_failed_usd": (round(failed, 8) or None) if failed else None,
         "unpriced": unpriced or None,
-        "hedge": _hedge(call),
+        "hedge": _hedge(call) if len(call.attempts) > 1 else None,
         "cache": call.cache,
         "masked": None if call.mask is None else call.mask.counts.total(),
         "limited": call.limited or None,
         "similarity": None if call.similarity is None else round(call.similarity, 4),
         "upstream_request_id": call.upstream_id or None,
     }
+
+
+def _rounded(seconds: float) -> float:
+    """A time to four places, as ``round`` has it but where it lies in the middle, in half of its time."""
+    return int(seconds * 10_000 + 0.5) / 10_000
