@@ -28,10 +28,10 @@ class Piece(Chunk):
     """
 
     __slots__ = ("head",)
+    content, finished, usage, last = True, 0, None, False
 
     def __init__(self, text: str, data: bytes, name: str = "", head: Json | None = None) -> None:
         self.text, self.data, self.name, self.head = text, data, name, head
-        self.content, self.finished, self.usage, self.last = True, 0, None, False
 
     def __getattr__(self, name: str) -> Any:
         """The body, which is made when somebody asks for it: who passes the piece on does not."""

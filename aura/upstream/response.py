@@ -119,7 +119,9 @@ class Response(requests.Response):
                 if data := inflate.take(parts):
                     return data
             elif parts:
-                data = parts[0] if len(parts) == 1 else b"".join(parts)
+                if len(parts) == 1:
+                    return parts.pop()
+                data = b"".join(parts)
                 parts.clear()
                 return data
             if connection.complete:
