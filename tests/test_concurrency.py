@@ -7,6 +7,7 @@ from pathlib import Path
 
 import gevent
 import orjson
+import pytest
 from gevent import socket
 
 from .faulty import Faulty
@@ -64,3 +65,42 @@ aura:
     assert not wrong
     assert len({text.replace(f"nonce-{n:04}", "") for n, text in enumerate(texts)}) == 1
     assert len(provider.asked) == STREAMS
+
+
+def refused(server: Server, path: bytes, body: bytes) -> int:
+    """Send a body; its status."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as link:
+        link.sendall(
+            b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (path, len(body), body)
+        )
+        return int(link.recv(65536).split()[1])
+
+
+@pytest.mark.parametrize(
+    ("statuses", "path", "body"),
+    [
+        ({400}, b"/v1/chat/completions", {"temperature": "high"}),
+        ({400}, b"/v1/messages", {"max_tokens": "many"}),
+        ({400}, b"/v1/responses", {"input": 5}),
+        ({404}, b"/v1/nothing", {}),
+        ({502, 503}, b"/v1/chat/completions", {}),
+        ({502, 503}, b"/v1/chat/completions", {"stream": True}),
+    ],
+)
+def test_requests_that_fail_leave_no_body_in_memory(statuses, path, body):
+    chat = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "word " * 80_000}]}
+    data = orjson.dumps({**chat, **body})
+    config = """
+aura:
+  log: {level: WARNING}
+  providers:
+    openai: {base-url: "http://127.0.0.1:9/v1", api-key: test-key-1}
+"""
+    with gateway(config) as server:
+        assert {refused(server, path, data) for _ in range(8)} <= statuses
+        before = memory_mb(server.workers()[0])
+        assert {refused(server, path, data) for _ in range(60)} <= statuses
+        grown = memory_mb(server.workers()[0]) - before
+
+    assert grown < 10
