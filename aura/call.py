@@ -310,7 +310,8 @@ class Call:
         passed: headers of the client's that a target of its own grammar gets too, lower-case.
         lost: names of what the canonical form cannot hold of the client's parameters.
         mask: what stands for values in what goes out, a :class:`aura.guardrails.masking.Mask`; None: nothing is masked.
-        kept: given a streamed answer at its end, in the client's grammar, by grammars whose clients come back to it.
+        kept: given the call and its streamed answer at the end, in the client's grammar, by grammars whose clients come
+            back to it; it holds no call, which would hold it in turn.
         caller: the name of the key that the call came with (the tenant); empty without keys.
         headers: the few client headers that steer Aura, lower-case.
         started: monotonic seconds.
@@ -340,7 +341,7 @@ class Call:
     passed: dict[str, str] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     mask: Any = None
-    kept: Callable[[Json], None] | None = None
+    kept: Callable[[Call, Json], None] | None = None
     route: str = ""
     caller: str = ""
     headers: dict[str, str] = field(default_factory=dict)

@@ -112,6 +112,8 @@ class Connection:
         except AuraError as error:
             self._reject(head, error)
             return False
+        finally:
+            head.leave()
         body = Body(self, head)
         head.environ["wsgi.input"] = body
         reply = Reply(self, head, body)
@@ -161,8 +163,13 @@ class Connection:
         try:
             reply.send(self.worker.wsgi(environ, reply.start))
             return
+        except gevent.GreenletExit as leaving:
+            # The frames that it came through hold it, Flask's own among them: with the body that was being read, all
+            # would wait for the garbage collector.
+            leaving.__context__ = None
+            raise leaving.with_traceback(None) from None
         except AuraError as error:
-            failure = error
+            failure = error.with_traceback(None)
         except ShuttingDown:
             failure = Overloaded("The server is shutting down.", code="server_shutting_down", retry_after=1)
         except Exception:
@@ -191,6 +198,7 @@ class Connection:
                 return
             with suppress(AuraError):  # what is asked does not matter, but for the grammar of the answer
                 head.feed(data)
+            head.leave()
         except RequestTimeout:
             return
         self.worker.note_refused(Overloaded.status)

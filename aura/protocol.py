@@ -36,6 +36,7 @@ _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[\t\x20-\x7e]{1,256})?\r\n")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n")
 _MAX_SIZE_LINE = 280
 _MAX_DIGITS = 18  # of a length; a longer one is for the parser to judge
+_MAX_KEPT = 4 * 1024  # of a head that its connection keeps, which may be one of very many
 _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})\r\n")
 
 # Said twice, these make two readers of one request disagree.
@@ -95,7 +96,8 @@ def _key(name: bytes) -> str:
 class Last:
     """The head that a connection brought last. Most clients send the same again, but for the length of the body.
 
-    What has come twice is not parsed a third time; whatever differs is. Nothing is kept beyond the connection.
+    What has come twice is not parsed a third time; whatever differs is. Nothing is kept beyond the connection, and no
+    head that is unusually long: one that is told stays under all limits, however many digits its length has.
     """
 
     __slots__ = ("_after", "_before", "_environ", "_expects", "_keep_alive")
@@ -107,7 +109,7 @@ class Last:
 
     def note(self, data: bytes, head: Head) -> None:
         """Note a head that was read, and its bytes; its environ holds nothing else yet."""
-        length = _LENGTH.search(data)
+        length = _LENGTH.search(data) if len(data) <= _MAX_KEPT else None
         if length is None:
             return
         before, after = data[: length.start(1)], data[length.end(1) :]
@@ -173,7 +175,12 @@ class Head:
         last = None if self._received else self._last
         if last is not None and last.tell(data, self):
             return True
-        if not self._read(data):
+        try:
+            whole = self._read(data)
+        except AuraError:
+            self.leave()
+            raise
+        if not whole:
             return False
         if last is not None:
             last.note(data[: len(data) - len(self.rest)], self)
@@ -207,8 +214,16 @@ class Head:
             return False
         self.rest = data[end:]
         self._finish()
-        self._parser = None  # it holds this object: all of the request would wait for the garbage collector
+        self.leave()
         return True
+
+    def leave(self) -> None:
+        """Read no further. To be called where a head was begun that does not come to its end; idempotent.
+
+        The parser holds this object, and so do the frames of an error: with what was received, all of it would wait for
+        the garbage collector.
+        """
+        self._parser = self._error = None
 
     def told(self) -> Environ:
         """The environ of a request that is refused, with its path as far as that is known."""
@@ -331,7 +346,7 @@ class Chunks:
         self.done = False
         self.rest = b""
         self._pending = b""
-        self._part = self._size
+        self._part = Chunks._size
         self._left = 0
         self._trailers = 0
 
@@ -345,7 +360,7 @@ class Chunks:
         found: list[bytes] = []
         at = 0
         while not self.done:
-            step = self._part(data, at, found)
+            step = self._part(self, data, at, found)
             if step < 0:
                 break
             at = step
@@ -368,7 +383,7 @@ class Chunks:
         if line is None:
             raise bad_framing("invalid chunk size")
         self._left = int(line[1], 16)
-        self._part = self._content if self._left else self._trailer
+        self._part = Chunks._content if self._left else Chunks._trailer
         return end
 
     def _content(self, data: bytes, at: int, found: list[bytes]) -> int:
@@ -378,12 +393,12 @@ class Chunks:
         found.append(piece)
         self._left -= len(piece)
         if not self._left:
-            self._part = self._separator
+            self._part = Chunks._separator
         return at + len(piece)
 
     def _separator(self, data: bytes, at: int, found: list[bytes]) -> int:  # noqa: ARG002
         if len(data) - at >= 2 and data[at : at + 2] == b"\r\n":
-            self._part = self._size
+            self._part = Chunks._size
             return at + 2
         if data[at : at + 2] not in (b"", b"\r"):
             raise bad_framing("a chunk is longer than its size")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import struct
 from pathlib import Path
 
 import gevent
@@ -83,6 +84,7 @@ def refused(server: Server, path: bytes, body: bytes) -> int:
         ({400}, b"/v1/chat/completions", {"temperature": "high"}),
         ({400}, b"/v1/messages", {"max_tokens": "many"}),
         ({400}, b"/v1/responses", {"input": 5}),
+        ({502, 503}, b"/v1/responses", {"input": "word " * 80_000, "messages": None}),
         ({404}, b"/v1/nothing", {}),
         ({502, 503}, b"/v1/chat/completions", {}),
         ({502, 503}, b"/v1/chat/completions", {"stream": True}),
@@ -102,5 +104,53 @@ aura:
         before = memory_mb(server.workers()[0])
         assert {refused(server, path, data) for _ in range(60)} <= statuses
         grown = memory_mb(server.workers()[0]) - before
+
+    assert grown < 10
+
+
+def left(server: Server, sent: bytes, seconds: float) -> None:
+    """Send bytes, and reset the connection after a while."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as link:
+        link.sendall(sent)
+        gevent.sleep(seconds)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+HEAD = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
+CHAT = orjson.dumps({"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "word " * 80_000}]})
+RESPONSE = orjson.dumps({"model": "openai/gpt-4o", "input": "word " * 80_000})
+
+
+@pytest.mark.parametrize(
+    ("times", "sent"),
+    [
+        (60, HEAD % b"/v1/chat/completions" + b"Content-Length: 500000\r\n\r\n" + CHAT),
+        (60, HEAD % b"/v1/chat/completions" + b"Transfer-Encoding: chunked\r\n\r\n7a120\r\n" + CHAT),
+        (60, HEAD % b"/v1/chat/completions" + b"Content-Length: %d\r\n\r\n" % len(CHAT) + CHAT),
+        (60, HEAD % b"/v1/responses" + b"Content-Length: %d\r\n\r\n" % len(RESPONSE) + RESPONSE),
+        (400, HEAD % b"/v1/chat/completions" + b"X-Long: " + b"x" * 60_000),
+        (400, HEAD % b"/v1/chat/completions" + b"X-Long: " + b"x" * 60_000 + b"\r\nExpect: more\r\n\r\n"),
+    ],
+    ids=["in the body", "in a chunk", "before the answer", "before the response", "in the head", "after a refusal"],
+)
+def test_clients_that_leave_leave_nothing_in_memory(times, sent):
+    with Faulty() as provider:
+        provider.always = "silence"
+        config = f"""
+aura:
+  log: {{level: ERROR}}
+  providers:
+    openai: {{base-url: "{provider.url}/v1", api-key: test-key-1}}
+"""
+        with gateway(config) as server:
+
+            def all_left(count: int) -> float:
+                for _ in range(count // 4):
+                    gevent.joinall([gevent.spawn(left, server, sent, 0.05) for _ in range(4)], raise_error=True)
+                gevent.sleep(0.2)
+                return memory_mb(server.workers()[0])
+
+            before = all_left(16)
+            grown = all_left(times) - before
 
     assert grown < 10

@@ -250,6 +250,17 @@ def test_a_head_says_the_same_whatever_came_before_it_on_its_connection(case, st
     assert told(read(NEXT[case], step, last)) == told(read(NEXT[case], step))
 
 
+def test_a_head_that_came_twice_has_the_limits_of_any_other():
+    last = Last()
+    for _ in range(2):
+        shorter = POST + b"X-Long: %b\r\nContent-Length: 1\r\n\r\n"
+        shorter %= b"x" * (MAX_HEAD - len(shorter) + 2)
+        assert len(shorter) == MAX_HEAD
+        assert isinstance(read(shorter, 0, last), Head)
+
+    assert read(shorter.replace(b": 1\r", b": 10\r"), 0, last) == 431
+
+
 def test_what_is_done_with_one_environ_is_not_seen_in_the_next():
     last = Last()
     for number in range(5):

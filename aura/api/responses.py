@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -43,15 +44,19 @@ def responses() -> Response:
     kept = _kept()
     if body.get("store") is not False and kept.on:
         items = numbered(body.get("input"), call)
-        call.kept = lambda response: kept.put(call.caller, Kept(response, items), call.target)
+        call.kept = partial(_keep, kept, items)
     return door.watched(gateway, call, asked, lambda: _answered(gateway, call))
 
 
 def _answered(gateway: Gateway, call: Call) -> Answer:
     answer = gateway.answer(call)
     if call.kept is not None and answer.stream is None:
-        call.kept(orjson.loads(answer.body))
+        call.kept(call, orjson.loads(answer.body))
     return answer
+
+
+def _keep(kept: KeptResponses, items: list[Json], call: Call, response: Json) -> None:
+    kept.put(call.caller, Kept(response, items), call.target)
 
 
 def _resolved(gateway: Gateway, call: Call, body: Json) -> Json:

@@ -645,7 +645,7 @@ def test_r11_wherever_anothers_stream_breaks_off_what_follows_makes_one_response
         kept = []
         reader = responses.reader(openai.request_out({"messages": []}, unknown("m")))
         asked = call()
-        asked.kept = kept.append
+        asked.kept = lambda _call, response, kept=kept: kept.append(response)
         writer = responses.writer(asked)
         written = b"".join(writer.write(reader.feed(event), verbatim=True) for event in events[:count])
         rest = completion_chunks(ANSWERS["text"], include_usage=True)

@@ -120,7 +120,7 @@ class EventWriter:
 
     def _keep(self, response: Json) -> None:
         if self._call.kept is not None:
-            self._call.kept(response)
+            self._call.kept(self._call, response)
 
     # A provider's own events
 
