@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from weakref import proxy
 
 from gunicorn.http import errors as foreign
 from gunicorn.util import close_graceful
@@ -87,7 +88,8 @@ def _pre_request(limits: Limits, worker: Any, req: Any) -> None:  # noqa: ARG001
     head.feed(_written(req))
     req.unreader.sock.settimeout(limits.send)
     req.body = body = Body(_Link(req.unreader, limits), head)
-    asked = req.should_close
+    # A request that held itself would wait for the garbage collector.
+    asked = partial(type(req).should_close, proxy(req))
     req.should_close = lambda: draining() or not body.complete or asked()
 
 

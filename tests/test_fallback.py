@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
+from weakref import ref
 
 import pytest
+from gunicorn.config import Config
+from gunicorn.http import get_parser
 
+from aura import fallback
+from aura.connection import Limits
 from tests.classes import CLASSES, GUNICORN, IDS
 from tests.security.watched import configured
 from tests.server import gateway
@@ -124,3 +130,21 @@ def test_a_full_worker_lets_clients_wait():
             waiting.settimeout(20)
 
             assert statuses(everything(waiting)) == [200]
+
+
+def test_a_request_leaves_nothing_to_the_garbage_collector():
+    config = Config()
+    config.set("http_parser", "python")
+    near, far = socket.socketpair()
+    with near, far:
+        far.sendall(post("/v1/chat/completions", b"{}"))
+        request = next(get_parser(config, near, ("127.0.0.1", 1)))
+        fallback._pre_request(Limits(), None, request)
+        assert (request.body.read(), request.should_close()) == (b"{}", False)
+        gone = ref(request)
+        gc.disable()
+        try:
+            del request
+            assert gone() is None
+        finally:
+            gc.enable()
