@@ -33,7 +33,8 @@ class Assembler:
 
     def __init__(self) -> None:
         self._head: Json = {}
-        self._known = {"choices", "usage"}  # members of chunks that need no look any more
+        # Members of chunks that need no look any more; one of them only fills chunks up, and is none of the answer's.
+        self._known = {"choices", "usage", "obfuscation"}
         self._choices: dict[int, _Choice] = {}
         self._first: list[str] | None = None  # the pieces of the first choice's text
         self._usage: Json | None = None

@@ -40,6 +40,13 @@ def test_a_text_is_put_together():
     } == whole
 
 
+def test_what_only_fills_chunks_up_is_no_part_of_the_answer():
+    first = {**piece({"role": "assistant", "content": ""}), "obfuscation": ""}
+    whole = assembled(first, {**piece({"content": "Hi"}), "obfuscation": "aZ09"})
+
+    assert set(whole) == {*HEAD, "choices"}
+
+
 def test_the_first_name_and_id_that_say_something_count():
     empty = {"id": "", "model": "", "object": "", "created": 0, "choices": [], "prompt_filter_results": [1]}
 
