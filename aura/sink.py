@@ -56,7 +56,7 @@ class Sink:
         self._socket: socket.socket | None = None
         self._wary = False
         self._loop: Any = gevent.get_hub().loop
-        self._timer: Any = self._loop.timer(AGAIN, ref=False)
+        self._timer: Any = self._loop.timer(AGAIN, AGAIN, ref=False)
         self._fd = self._open()
         _sinks.add(self)
 
@@ -134,13 +134,12 @@ class Sink:
             self._timer.start(self._again)
 
     def _again(self) -> None:
+        if not self._flush():
+            return  # the timer repeats itself: one that is stopped and started again rings at once
         self._timer.stop()
-        if self._flush():
-            if self._lost:
-                lost, self._lost = self._lost, 0
-                self._told_recovered(lost)
-        else:
-            self._timer.start(self._again)
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            self._told_recovered(lost)
 
     def _flush(self) -> bool:
         """Write what waits, as far as it is taken; returns whether nothing is left."""
@@ -163,15 +162,16 @@ class Sink:
             time.sleep(AGAIN)
 
     def close(self) -> None:
-        """Let go of the file; standard output stays open."""
+        """Let go of the file, and of what waits; standard output stays open."""
         self._timer.stop()
+        self.forget()
         _sinks.discard(self)
         if self._path and self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
-    def forked(self) -> None:
-        """Forget what waits: the parent writes it."""
+    def forget(self) -> None:
+        """Forget what waits; in a child process the parent writes it."""
         self._waiting.clear()
         self._size = self._sent = self._lost = 0
 
@@ -187,7 +187,7 @@ _sinks: weakref.WeakSet[Sink] = weakref.WeakSet()
 
 def _forked() -> None:
     for sink in list(_sinks):
-        sink.forked()
+        sink.forget()
 
 
 os.register_at_fork(after_in_child=_forked)

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import gevent
@@ -149,6 +150,19 @@ def test_a_full_disk_raises_nothing(monkeypatch):
     assert lost.count == 90
 
 
+def test_what_cannot_be_written_is_tried_again_now_and_then_and_not_all_the_time(monkeypatch):
+    tries: list[float] = []
+    made = sink.Sink("/dev/full", Lost(), lambda _lost: None)
+    flush = made._flush
+    monkeypatch.setattr(made, "_flush", lambda: tries.append(time.monotonic()) or flush())
+    made.write(line(1))
+    wait_until(lambda: len(tries) >= 4)
+    made.close()
+    gevent.idle()  # which never comes while a timer rings all the time
+
+    assert min(after - before for before, after in pairwise(tries)) > sink.AGAIN / 10
+
+
 def test_a_stopped_terminal_holds_nobody(monkeypatch):
     ours, theirs = pty.openpty()
     with output(monkeypatch, theirs) as (made, _lost):
@@ -195,7 +209,7 @@ def test_a_forked_process_does_not_write_what_its_parent_will(monkeypatch):
     with output(monkeypatch, writing) as (made, _lost):
         for number in range(MANY):
             made.write(line(number))
-        made.forked()
+        made.forget()
 
         assert made._flush()
 
